@@ -1,0 +1,56 @@
+"""``checkpoint.pt``: a trained network with all that is needed to rebuild it. Plain types only, no pickled objects."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from piumr.errors import PiumrError
+from piumr.inference.model_card import ModelCard
+from piumr.model import ActionNet, ModelConfig
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, net: ActionNet, card: ModelCard) -> None:
+    """Write the network's weights, its configuration and its card."""
+    torch.save(
+        {
+            "format": FORMAT,
+            "model": asdict(net.config),
+            "tfam": net.tfam is not None,
+            "card": card.to_dict(),
+            "weights": {name: tensor.cpu() for name, tensor in net.state_dict().items()},
+        },
+        path,
+    )
+
+
+def load_checkpoint(path: Path) -> tuple[ActionNet, ModelCard]:
+    """Rebuild the network of a ``checkpoint.pt``, in evaluation mode on the CPU, and its card.
+
+    Raises:
+        PiumrError: if the file is missing, damaged, not ours, or its weights belong to another model.
+    """
+    if not path.is_file():
+        raise PiumrError(f"Expected a trained run with a checkpoint.pt, but there is no file {str(path)!r}.")
+    try:
+        saved: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError):
+        raise PiumrError(f"Expected {str(path)!r} to be a PIUmr checkpoint, but it cannot be read as one.") from None
+    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+        got = saved.get("format") if isinstance(saved, dict) else type(saved).__name__
+        raise PiumrError(f"Expected {str(path)!r} to be a PIUmr checkpoint of format {FORMAT}, but got {got!r}.")
+    try:
+        card = ModelCard.from_dict(saved["card"])
+        config = ModelConfig(**saved["model"])
+        net = ActionNet(card.layout, len(card.class_names), card.dimensions, config, tfam=saved["tfam"])
+        net.load_state_dict(saved["weights"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise PiumrError(f"Expected the weights in {str(path)!r} to fit the model they name, but: {reason}") from None
+    return net.eval(), card

@@ -1,0 +1,18 @@
+"""The commands, one file each. Entry points are here, so that a missing extra is one line and not a traceback."""
+
+from piumr.commands.console import run_command
+
+
+def train() -> None:
+    """Entry point of ``piumr-train-gcn``."""
+    run_command("piumr-train-gcn", "piumr.commands.train", "train")
+
+
+def export() -> None:
+    """Entry point of ``piumr-export``."""
+    run_command("piumr-export", "piumr.commands.export", "export")
+
+
+def infer() -> None:
+    """Entry point of ``piumr-infer``."""
+    run_command("piumr-infer", "piumr.commands.infer", "infer")

@@ -1,0 +1,108 @@
+"""What all commands share: options from a typed signature, one clear line for bad input, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import inspect
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from docstring_parser import parse as parse_docstring
+from rich.console import Console
+from rich.logging import RichHandler
+
+from piumr.errors import PiumrError
+from pose_extract.errors import PoseError
+from pose_extract.parser import CommandParser
+
+OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+EXTRAS = {
+    "train": "torch torch_geometric lightning torchmetrics sklearn scipy onnx onnxscript matplotlib".split(),
+    "extract": "cv2 mediapipe pebble".split(),
+}
+"""Which extra brings which modules."""
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def run_command(program: str, module: str, function: str, arguments: list[str] | None = None) -> None:
+    """Parse the command line into a function's typed signature, run it and exit with its code.
+
+    Whatever the user can cause ends in one line on standard error and exit code 2 (1 where the machine is at fault,
+    such as a full disk), never in a traceback.
+
+    Args:
+        program: name of the command.
+        module: where the function is; imported here, so that a missing extra is reported like other bad input.
+        function: its name; it has type hints and a docstring and returns an exit code, None for 0.
+        arguments: the command line without the program's name; None takes the process's.
+    """
+    handler = RichHandler(console=console, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    try:
+        command: Callable[..., int | None] = getattr(importlib.import_module(module), function)
+        code = command(**_parse(program, command, arguments)) or OK
+    except KeyboardInterrupt:
+        fail("interrupted")
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our lines has left, as `| head` does
+        sys.stderr.close()
+        code = OK
+    except Exception as error:
+        code = _explain(error)
+    sys.exit(code)
+
+
+def fail(message: str) -> None:
+    """Print an error line."""
+    console.print("error:", message, style="red", markup=False)
+
+
+def _parse(program: str, command: Callable[..., Any], arguments: list[str] | None) -> dict[str, Any]:
+    """The command line as arguments of ``command``: a bool is a flag, a list takes any number of values."""
+    hints = get_type_hints(command)
+    parameters = inspect.signature(command).parameters
+    documentation = parse_docstring(inspect.getdoc(command) or "")
+    help_of = {entry.arg_name: entry.description for entry in documentation.params}
+    apart = {name for name in parameters if hints[name] in (bool, list[Path])}
+    parser = CommandParser(prog=program, description=documentation.description)
+    parser.add_argument("--config", action="config", help="take options from a YAML file; --print_config makes one")
+    parser.add_function_arguments(command, as_group=False, as_positional=True, skip=apart)
+    for name in sorted(apart):
+        if hints[name] is bool:
+            parser.add_argument(f"--{name}", action="store_true", help=help_of[name])
+        else:
+            parser.add_argument(name, nargs="+", type=str, help=help_of[name])
+    parsed = parser.parse_args(arguments)
+    values = parser.instantiate(parsed)
+    return {
+        name: [Path(value) for value in values[name]] if hints[name] == list[Path] else values[name]
+        for name in parameters
+    }
+
+
+def _explain(error: Exception) -> int:
+    """Print one line for an error that a user can cause and return the exit code; raise any other."""
+    if isinstance(error, ImportError):
+        missing = (error.name or "").split(".")[0]
+        extra = next((extra for extra, modules in EXTRAS.items() if missing in modules), None)
+        if extra is None:
+            raise error
+        fail(f"this needs the package {missing}, which is not installed: pip install 'piumr[{extra}]'")
+        return USAGE
+    if isinstance(error, PiumrError | PoseError):
+        fail(str(error))
+        return USAGE
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        fail("the disk is full: free some space and run the same command again" if full else str(error))
+        return SOME_FAILED
+    if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():
+        fail("out of memory: lower --optim.batch_size or --model.frames, or choose a smaller --model.backbone")
+        return SOME_FAILED
+    raise error

@@ -1,0 +1,152 @@
+"""A skeleton set in memory: what every reader returns and everything after it works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from piumr.errors import PiumrError
+from piumr.layouts import Layout
+
+
+@dataclass(frozen=True)
+class SkeletonSet:
+    """N labelled clips of one layout, one person per clip, packed along time.
+
+    Clip ``i`` is frames ``offsets[i]:offsets[i + 1]``. Arrays are not copied and not meant to be written to.
+
+    Attributes:
+        points: float32 (sum T, V, C), model coordinates before normalising: image sets (x W/H, y), metric sets
+            x, y, z in metres. Finite everywhere; arbitrary where not valid.
+        valid: bool (sum T, V), the joint was seen in that frame.
+        offsets: int64 (N + 1,), from 0 to sum T; every clip has at least one frame.
+        labels: int64 (N,), 0..K-1, indices of ``class_names``.
+        names: N clip ids, for reports only: a name may leak the label and never reaches a model.
+        persons: N person ids, or None where the set does not tell.
+        splits: N names of the list that each clip came from ("train", "val", ...), where the set has such lists.
+        class_names: K names.
+        layout: the V joints.
+        coarse: the coarse class of each class, K indices of ``coarse_names``, where the set has coarse classes.
+        coarse_names: names of the coarse classes.
+        mirror: mirroring left and right keeps the label.
+    """
+
+    points: np.ndarray
+    valid: np.ndarray
+    offsets: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    persons: tuple[str, ...] | None
+    splits: tuple[str, ...] | None
+    class_names: tuple[str, ...]
+    layout: Layout
+    coarse: tuple[int, ...] | None = None
+    coarse_names: tuple[str, ...] | None = None
+    mirror: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the arrays fit together.
+
+        Raises:
+            PiumrError: if a dtype, a shape, an offset, a label or a name list is wrong.
+        """
+        self._check_arrays()
+        self._check_offsets()
+        self._check_names()
+
+    def _check_arrays(self) -> None:
+        frames, joints = self.valid.shape if self.valid.ndim == 2 else (-1, -1)
+        _require(
+            self.points.ndim == 3 and self.points.dtype == np.float32 and self.points.shape[2] in (2, 3),
+            "`points` to be float32 (frames, joints, 2 or 3)",
+            f"{self.points.dtype} {self.points.shape}",
+        )
+        _require(
+            joints == len(self.layout) == self.points.shape[1],
+            f"every array to have the {len(self.layout)} joints of layout {self.layout.name}",
+            f"points {self.points.shape} and valid {self.valid.shape}",
+        )
+        _require(
+            self.valid.dtype == np.bool_ and frames == len(self.points),
+            f"`valid` to be bool ({len(self.points)}, {joints})",
+            f"{self.valid.dtype} {self.valid.shape}",
+        )
+        _require(bool(np.isfinite(self.points).all()), "`points` to be finite everywhere", "NaN or infinity")
+
+    def _check_offsets(self) -> None:
+        _require(
+            self.offsets.dtype == np.int64 and self.offsets.ndim == 1 and len(self.offsets) >= 2,
+            "`offsets` to be int64 (N + 1,) with at least one clip",
+            f"{self.offsets.dtype} {self.offsets.shape}",
+        )
+        _require(
+            self.offsets[0] == 0 and self.offsets[-1] == len(self.points) and bool((np.diff(self.offsets) > 0).all()),
+            f"`offsets` to rise from 0 to {len(self.points)} with at least one frame per clip",
+            "others",
+        )
+        n, k = len(self.offsets) - 1, len(self.class_names)
+        _require(
+            self.labels.dtype == np.int64 and self.labels.shape == (n,),
+            f"`labels` to be int64 ({n},)",
+            f"{self.labels.dtype} {self.labels.shape}",
+        )
+        _require(
+            bool(((self.labels >= 0) & (self.labels < k)).all()),
+            f"labels within 0..{k - 1}, the classes there are",
+            f"{self.labels.min()}..{self.labels.max()}",
+        )
+
+    def _check_names(self) -> None:
+        n, k = len(self), len(self.class_names)
+        for key in ("names", "persons", "splits"):
+            entries = getattr(self, key)
+            if entries is not None:
+                _require(len(entries) == n, f"`{key}` to have one entry for each of the {n} clips", str(len(entries)))
+        _require(len(set(self.class_names)) == k, "`class_names` to be unique", "a repeated name")
+        _require(
+            (self.coarse is None) == (self.coarse_names is None),
+            "`coarse` and `coarse_names` to be given together",
+            "one",
+        )
+        if self.coarse is not None and self.coarse_names is not None:
+            _require(
+                len(self.coarse) == k and set(self.coarse) <= set(range(len(self.coarse_names))),
+                f"`coarse` to hold, for each of the {k} classes, an index of `coarse_names`",
+                str(self.coarse),
+            )
+
+    def __len__(self) -> int:
+        """Number of clips N."""
+        return len(self.offsets) - 1
+
+    def clip(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Points (T, V, C) and valid (T, V) of one clip, as views."""
+        frames = slice(self.offsets[index], self.offsets[index + 1])
+        return self.points[frames], self.valid[frames]
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> SkeletonSet:
+        """The clips at ``indices``, in that order; classes stay as they are.
+
+        Raises:
+            PiumrError: if ``indices`` is empty.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        _require(len(chosen) > 0, "at least one clip in a subset", "none")
+        frames = np.concatenate([np.arange(self.offsets[i], self.offsets[i + 1]) for i in chosen])
+        return replace(
+            self,
+            points=self.points[frames],
+            valid=self.valid[frames],
+            offsets=np.concatenate([[0], np.cumsum(np.diff(self.offsets)[chosen])]),
+            labels=self.labels[chosen],
+            names=tuple(self.names[i] for i in chosen),
+            persons=None if self.persons is None else tuple(self.persons[i] for i in chosen),
+            splits=None if self.splits is None else tuple(self.splits[i] for i in chosen),
+        )
+
+
+def _require(condition: bool, expectation: str, got: str) -> None:
+    if not condition:
+        raise PiumrError(f"Expected {expectation}, but got {got}.")

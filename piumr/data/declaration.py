@@ -1,0 +1,418 @@
+r"""What is known about a data set: ``dataset.toml``, found, parsed and checked.
+
+A data set is a declaration; code knows only formats. A declaration is a folder with three files: ``dataset.toml``,
+the classes and a README. The keys of ``dataset.toml``::
+
+    title = "UTD-MHAD, Kinect skeletons"     # required
+    citation = "Chen, Jafari, Kehtarnavaz, ICIP 2015"   # required
+    licence = "research with citation"       # required
+    source = "https://..."                   # required: where to get the files
+    format = "kinect_mat"                    # required: one of piumr.data.formats.FORMATS
+    layout = "kinect-20"                     # required, except for formats whose files carry their layout
+    fps = 30                                 # frames per second, where known
+    classes = "classes.csv"                  # beside this file: `id,name[,more columns]`, ids 0, 1, 2, ... in order;
+                                             # without it the classes are the labels found
+    coarse = "body"                          # the column of the classes file with each class's coarse class
+    mirror = true                            # mirroring left and right keeps the labels (default false)
+    protocol = "odd-even"                    # the default among the protocols below
+
+    [options]                                # options of the format: the fields of its class
+    variable = "d_skel"
+
+    [person]                                 # how the person is read from a clip, where the set tells
+    pattern = '_s(?P<person>\d+)_'           # a regular expression searched in the clip's name, or ...
+    # column = "subject"                     # ... an array of the container
+    note = "..."                             # what a reader of the results must know about it
+
+    [label]                                  # only where the label is part of the clip's name
+    pattern = '^a(?P<label>\d+)_'
+    first = 1                                # the number that stands for class 0 (default 0)
+
+    [protocols.odd-even]                     # any number; `kind` is one of piumr.data.protocols.KINDS, ...
+    kind = "persons"                         # ... the other keys are the fields of that kind
+    train = ["1", "3", "5", "7"]
+    test = ["2", "4", "6", "8"]
+
+Every set can also be split by the protocols of :data:`piumr.data.protocols.GENERIC`, declared or not.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import piumr
+from piumr.data.formats import FORMATS, Format
+from piumr.data.formats.pose_cache import PoseCache
+from piumr.data.protocols import GENERIC, KINDS, Protocol
+from piumr.errors import PiumrError
+from piumr.layouts import Layout, get_layout
+
+MAX_BYTES = 1 << 20
+"""Largest ``dataset.toml`` and classes file that are read."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PersonRule:
+    """How the person is read from a clip: ``pattern`` on its name or ``column`` of the container, exactly one.
+
+    Attributes:
+        pattern: regular expression with a group named ``person``, searched in the clip's name.
+        column: name of the container's array that holds the person.
+        note: what a reader of the results must know about it.
+    """
+
+    pattern: str = ""
+    column: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the rule.
+
+        Raises:
+            PiumrError: if both or neither are given, or the pattern is no expression with a group ``person``.
+        """
+        if bool(self.pattern) == bool(self.column):
+            raise PiumrError("expected exactly one of `pattern` and `column`")
+        if self.pattern:
+            _check_pattern(self.pattern, "person")
+
+    def from_name(self, name: str) -> str:
+        """The person in a clip's name.
+
+        Raises:
+            PiumrError: if the pattern does not occur in it.
+        """
+        return _search(self.pattern, name, "person")
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """How the label is read from a clip's name.
+
+    Attributes:
+        pattern: regular expression with a group named ``label`` of digits, searched in the clip's name.
+        first: the number that stands for class 0.
+    """
+
+    pattern: str
+    first: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the rule.
+
+        Raises:
+            PiumrError: if the pattern is no expression with a group ``label``.
+        """
+        _check_pattern(self.pattern, "label")
+
+    def from_name(self, name: str) -> int:
+        """The class index in a clip's name.
+
+        Raises:
+            PiumrError: if the pattern does not occur in it or gives no number.
+        """
+        text = _search(self.pattern, name, "label")
+        if not text.isdecimal():
+            raise PiumrError(f"Expected a number for the label in clip name {name!r}, but got {text!r}.")
+        return int(text) - self.first
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A checked ``dataset.toml``.
+
+    Attributes:
+        name: name of the folder it lies in.
+        folder: that folder; the default place of the set's files.
+        title: full name.
+        citation: paper to cite.
+        licence: terms of use.
+        source: where to get the files.
+        format: the reader with its options.
+        layout: the joints, or None where the files carry their layout.
+        fps: frames per second, where known.
+        class_names: names of the classes, or None where the labels found are the classes.
+        coarse: coarse class of each class, where there are any.
+        coarse_names: names of the coarse classes, in order of first appearance.
+        mirror: mirroring left and right keeps the labels.
+        person: how the person is read from a clip, where the set tells.
+        label: how the label is read from a clip's name, where it is part of it.
+        protocols: the declared protocols and the generic ones, by name.
+        protocol: name of the default protocol; empty where the set must be read first (person folds if there are
+            persons, else a random hold-out).
+    """
+
+    name: str
+    folder: Path
+    title: str
+    citation: str
+    licence: str
+    source: str
+    format: Format
+    layout: Layout | None
+    fps: float | None = None
+    class_names: tuple[str, ...] | None = None
+    coarse: tuple[int, ...] | None = None
+    coarse_names: tuple[str, ...] | None = None
+    mirror: bool = False
+    person: PersonRule | None = None
+    label: LabelRule | None = None
+    protocols: Mapping[str, Protocol] = field(default_factory=lambda: dict(GENERIC))
+    protocol: str = ""
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The top level of ``dataset.toml``, as written."""
+
+    title: str
+    citation: str
+    licence: str
+    source: str
+    format: str
+    layout: str = ""
+    fps: float | None = None
+    classes: str = ""
+    coarse: str = ""
+    mirror: bool = False
+    protocol: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    person: dict[str, Any] = field(default_factory=dict)
+    label: dict[str, Any] = field(default_factory=dict)
+    protocols: dict[str, Any] = field(default_factory=dict)
+
+
+def datasets_folder() -> Path:
+    """The folder of the shipped declarations: inside the package when installed, beside it in a source checkout."""
+    package = Path(piumr.__file__).parent
+    installed = package / "datasets"
+    return installed if installed.is_dir() else package.parent / "datasets"
+
+
+def shipped_datasets() -> tuple[str, ...]:
+    """Names of the shipped declarations."""
+    return tuple(sorted(path.parent.name for path in datasets_folder().glob("*/dataset.toml")))
+
+
+def find_declaration(dataset: str | Path) -> Path:
+    """The ``dataset.toml`` that ``dataset`` names: a shipped name, or a path to the file or to its folder.
+
+    Raises:
+        PiumrError: if there is none; the message lists the shipped names.
+    """
+    path = Path(dataset)
+    if path.suffix == ".toml" and path.is_file():
+        return path
+    if path.name == str(dataset) and str(dataset) in shipped_datasets():
+        return datasets_folder() / str(dataset) / "dataset.toml"
+    if (path / "dataset.toml").is_file():
+        return path / "dataset.toml"
+    raise PiumrError(
+        f"Expected a data set among {', '.join(shipped_datasets())} or the path of a dataset.toml, "
+        f"but got {str(dataset)!r}."
+    )
+
+
+def load_declaration(dataset: str | Path) -> Declaration:
+    """Find, parse and check a declaration.
+
+    Args:
+        dataset: a shipped name, or a path to a ``dataset.toml`` or to its folder.
+
+    Raises:
+        PiumrError: if there is none or it is wrong; the message says file, key, what was expected and what came.
+    """
+    file = find_declaration(dataset)
+    try:
+        raw = tomllib.loads(_read_text(file))
+    except tomllib.TOMLDecodeError as error:
+        raise PiumrError(f"{file}: expected a TOML file, but got a syntax error: {error}.") from None
+    table = _from_table(_Table, raw, file)
+    reader = _from_table(_choose(FORMATS, table.format, file, "format"), table.options, file, "options.")
+    if not table.layout and not reader.carries_layout:
+        raise _wrong(file, "layout", "the name of a layout", None)
+    try:
+        layout = get_layout(table.layout) if table.layout else None
+    except PiumrError as error:
+        raise PiumrError(f"{file}: key `layout`: {error}") from None
+    class_names, coarse, coarse_names = _classes(table, file)
+    protocols = {**GENERIC, **{name: _protocol(name, entry, file) for name, entry in table.protocols.items()}}
+    if table.protocol:
+        _choose(protocols, table.protocol, file, "protocol")
+    return Declaration(
+        name=file.resolve().parent.name,
+        folder=file.parent,
+        title=table.title,
+        citation=table.citation,
+        licence=table.licence,
+        source=table.source,
+        format=reader,
+        layout=layout,
+        fps=table.fps,
+        class_names=class_names,
+        coarse=coarse,
+        coarse_names=coarse_names,
+        mirror=table.mirror,
+        person=_from_table(PersonRule, table.person, file, "person.") if table.person else None,
+        label=_from_table(LabelRule, table.label, file, "label.") if table.label else None,
+        protocols=protocols,
+        protocol=table.protocol,
+    )
+
+
+def own_clips() -> Declaration:
+    """The declaration of a user's own videos: cached poses, classes and persons as the labels have them."""
+    return Declaration(
+        name="own clips",
+        folder=Path(),
+        title="Own clips",
+        citation="",
+        licence="",
+        source="",
+        format=PoseCache(),
+        layout=None,
+    )
+
+
+def _protocol(name: str, entry: Any, file: Path) -> Protocol:
+    where = f"protocols.{name}"
+    if not isinstance(entry, dict) or "kind" not in entry:
+        raise _wrong(file, where, "a table with a `kind`", entry)
+    kind = _choose(KINDS, entry["kind"], file, f"{where}.kind")
+    return _from_table(kind, {key: value for key, value in entry.items() if key != "kind"}, file, f"{where}.")
+
+
+def _classes(
+    table: _Table, file: Path
+) -> tuple[tuple[str, ...] | None, tuple[int, ...] | None, tuple[str, ...] | None]:
+    """Class names, coarse class of each class and coarse names, from the classes file."""
+    if not table.classes:
+        if table.coarse:
+            raise _wrong(file, "classes", "a classes file, since `coarse` names a column of it", None)
+        return None, None, None
+    path = file.parent / table.classes
+    if Path(table.classes).name != table.classes or not path.is_file():
+        raise _wrong(file, "classes", "the name of a csv file beside it", table.classes)
+    rows = list(csv.DictReader(_read_text(path).splitlines()))
+    columns = list(rows[0]) if rows else []
+    for column in ("id", "name", *([table.coarse] if table.coarse else [])):
+        if column not in columns:
+            raise PiumrError(
+                f"{path}: expected a column `{column}`, but got the columns {', '.join(columns) or 'none'}."
+            )
+    for index, row in enumerate(rows):
+        if row["id"] != str(index) or not row["name"] or (table.coarse and not row[table.coarse]):
+            raise PiumrError(
+                f"{path}: expected line {index + 2} to be class {index} with no field empty, but got "
+                f"{','.join(str(value) for value in row.values())!r}."
+            )
+    names = tuple(row["name"] for row in rows)
+    if len(set(names)) != len(names):
+        raise PiumrError(f"{path}: expected unique class names, but got one twice.")
+    if not table.coarse:
+        return names, None, None
+    coarse_names = tuple(dict.fromkeys(row[table.coarse] for row in rows))
+    return names, tuple(coarse_names.index(row[table.coarse]) for row in rows), coarse_names
+
+
+def _from_table(cls: type[T], table: dict[str, Any], file: Path, where: str = "") -> T:
+    """Build a dataclass from a TOML table; its fields and their types are the schema."""
+    hints = get_type_hints(cls)
+    known = {entry.name: entry for entry in fields(cls)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean `{close[0]}`?" if close else "."
+            raise PiumrError(f"{file}: expected keys among {', '.join(known)}, but got `{where}{key}`{hint}")
+    values = {}
+    for key, entry in known.items():
+        if key in table:
+            accepted, values[key] = _convert(table[key], hints[key])
+            if not accepted:
+                raise _wrong(file, where + key, _describe(hints[key]), table[key])
+        elif entry.default is MISSING and entry.default_factory is MISSING:
+            raise _wrong(file, where + key, _describe(hints[key]), None)
+    try:
+        return cls(**values)
+    except PiumrError as error:
+        raise PiumrError(f"{file}: key `{where.rstrip('.')}`: {error}.") from None
+
+
+def _convert(value: Any, hint: Any) -> tuple[bool, Any]:
+    """Whether a TOML value has the type ``hint``, and the value as that type (lists as tuples)."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True, value
+    if origin in (Union, types.UnionType):
+        return next((result for result in (_convert(value, a) for a in arguments) if result[0]), (False, None))
+    if origin is Literal:
+        return value in arguments, value
+    if origin is tuple and isinstance(value, list):
+        items = [_convert(item, arguments[0]) for item in value]
+        return all(accepted for accepted, _ in items), tuple(item for _, item in items)
+    if origin in (dict, Mapping) and isinstance(value, dict):
+        pairs = {key: _convert(item, arguments[1]) for key, item in value.items()}
+        return all(accepted for accepted, _ in pairs.values()), {key: item for key, (_, item) in pairs.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return True, float(value)
+    accepted = isinstance(hint, type) and origin is None and isinstance(value, hint)
+    return accepted and not (isinstance(value, bool) and hint is not bool), value
+
+
+def _describe(hint: Any) -> str:
+    """A type in a user's words."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_describe(a) for a in arguments if a is not type(None))
+    if origin is Literal:
+        return " or ".join(repr(a) for a in arguments)
+    if origin is tuple:
+        return f"a list, each entry {_describe(arguments[0])}"
+    if origin in (dict, Mapping):
+        return "a table"
+    return {str: "a text", int: "an integer", float: "a number", bool: "true or false"}.get(hint, str(hint))
+
+
+def _choose(choices: Mapping[str, T], name: Any, file: Path, key: str) -> T:
+    if not isinstance(name, str) or name not in choices:
+        raise _wrong(file, key, f"one of {', '.join(choices)}", name)
+    return choices[name]
+
+
+def _wrong(file: Path, key: str, expected: str, got: Any) -> PiumrError:
+    return PiumrError(f"{file}: expected `{key}` to be {expected}, but got {'nothing' if got is None else repr(got)}.")
+
+
+def _read_text(path: Path) -> str:
+    if path.stat().st_size > MAX_BYTES:
+        raise PiumrError(f"{path}: expected at most {MAX_BYTES} bytes, but got {path.stat().st_size}.")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PiumrError(f"{path}: expected a readable UTF-8 text file, but got: {error}.") from None
+
+
+def _check_pattern(pattern: str, group: str) -> None:
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        raise PiumrError(f"expected `pattern` to be a regular expression, but got {pattern!r} ({error})") from None
+    if group not in groups:
+        raise PiumrError(f"expected `pattern` to have a group (?P<{group}>...), but got {pattern!r}")
+
+
+def _search(pattern: str, name: str, group: str) -> str:
+    match = re.search(pattern, name)
+    if match is None:
+        raise PiumrError(f"Expected the {group} in clip name {name!r} to match {pattern!r}, but it does not.")
+    return match[group]

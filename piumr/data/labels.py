@@ -1,0 +1,275 @@
+"""Where the labels of cached poses come from: a label file, a data set's lists, or the folders the videos lie in.
+
+A label file is either ``labels.csv`` with the columns ``clip,label`` and optionally ``person``, or a list as MA-52
+has them, one ``name.mp4 label`` per line. Clips match by relative path, with or without suffix, else by a stem that
+only one clip has.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from piumr.errors import PiumrError
+
+if TYPE_CHECKING:
+    from piumr.data.declaration import Declaration
+
+MAX_BYTES = 64 << 20
+"""Largest label file that is read."""
+
+SUFFIXES = frozenset(".3gp .avi .flv .gif .m4v .mkv .mov .mp4 .mpeg .mpg .mts .npz .webm .wmv".split())
+"""Suffixes that a label file may give or leave out."""
+
+EXAMPLE = "a file labels.csv with the lines `clip,label,person`, `anna/take1.mp4,waving,anna` (person is optional)"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is said about one clip.
+
+    Attributes:
+        text: the label as written, a class name or the number of a class.
+        person: person id, where given.
+        split: name of the list it stands in, where it is one.
+    """
+
+    text: str
+    person: str | None = None
+    split: str | None = None
+
+
+def find_labels(
+    declaration: Declaration, names: Sequence[str], lists: Mapping[str, str], data: Path, poses: Path, file: Path | None
+) -> dict[str, Label]:
+    """The labels of the clips in ``names``: of the label file, else the lists, else ``labels.csv``, else the folders.
+
+    Args:
+        declaration: what is known about the set.
+        names: the cached clips: paths relative to ``poses`` without ``.npz``.
+        lists: the set's list files by the name of their split; empty if it has none.
+        data: folder of the lists.
+        poses: folder of the cached poses.
+        file: label file, if the user named one.
+
+    Returns:
+        labels by clip name, without the clips for which there is none (a warning counts those).
+
+    Raises:
+        PiumrError: if no label is to be found, a file is wrong, or nothing in it matches a clip.
+    """
+    if file is not None:
+        return match_clips(names, read_labels(file), str(file))
+    missing = [name for name in lists.values() if not (data / name).is_file()]
+    if lists and not missing:
+        return match_clips(names, _read_lists(lists, data), f"the lists in {data}")
+    if lists and len(missing) < len(lists):
+        raise PiumrError(
+            f"Expected the list {missing[0]} of data set {declaration.name} in {data}, but it is not there."
+        )
+    if (poses / "labels.csv").is_file():
+        return match_clips(names, read_labels(poses / "labels.csv"), str(poses / "labels.csv"))
+    if lists:
+        raise PiumrError(
+            f"Expected the lists {', '.join(lists.values())} of data set {declaration.name} in {data} (--data), or a "
+            "label file (--labels), but got neither."
+        )
+    return _folder_labels(names, poses)
+
+
+def read_labels(file: Path) -> dict[str, Label]:
+    """Labels by clip, as written in a label file: ``.csv`` with a header, else one ``name label`` per line.
+
+    Raises:
+        PiumrError: if the file is missing, unreadable, too large, lacks a column, has an empty field or contradicts
+            itself; the message gives the line.
+    """
+    rows = _csv_rows(file) if file.suffix.lower() == ".csv" else _list_rows(file)
+    labels: dict[str, Label] = {}
+    for line, clip, label in rows:
+        if labels.setdefault(clip, label) != label:
+            raise PiumrError(f"{file}, line {line}: expected one label for clip {clip!r}, but got another before.")
+    if not labels:
+        raise PiumrError(f"{file}: expected labels, but got none; write {EXAMPLE}.")
+    return labels
+
+
+def match_clips(names: Sequence[str], labels: Mapping[str, Label], source: str) -> dict[str, Label]:
+    """Labels by clip name.
+
+    A key of ``labels`` means the clip with that relative path, with or without suffix, else the only clip with that
+    stem. Warns, with counts and the first names, of keys without a clip and of clips without a label.
+
+    Raises:
+        PiumrError: if nothing matches (the message shows a name from each side) or a clip gets two different labels.
+    """
+    paths: dict[str, set[str]] = defaultdict(set)
+    stems: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        for variant in {name, _without_suffix(name)}:
+            paths[variant].add(name)
+            stems[PurePosixPath(variant).name].add(name)
+    matched: dict[str, Label] = {}
+    unknown: list[str] = []
+    for key, label in labels.items():
+        clip = _find(key, paths, stems)
+        if clip is None:
+            unknown.append(key)
+        elif matched.setdefault(clip, label) != label:
+            raise PiumrError(f"Expected one label for clip {clip!r} in {source}, but got two different ones.")
+    if not matched:
+        raise PiumrError(
+            f"Expected {source} to name clips that are there, but none of {len(labels)} matches: it names "
+            f"{next(iter(labels))!r}, while there is {names[0]!r}."
+        )
+    unlabelled = [name for name in names if name not in matched]
+    if unknown:
+        logger.warning("%d clips named by %s are not there: %s.", len(unknown), source, _few(unknown))
+    if unlabelled:
+        logger.warning("%d clips have no label in %s and are left out: %s.", len(unlabelled), source, _few(unlabelled))
+    return matched
+
+
+def class_indices(texts: Sequence[str], class_names: tuple[str, ...] | None) -> tuple[list[int], tuple[str, ...]]:
+    """Class of each label, and the class names.
+
+    Args:
+        texts: labels as written.
+        class_names: the declared classes; a label is then one of their names or ids. None: the labels found, numbers
+            by value and then texts, are the classes.
+
+    Raises:
+        PiumrError: if a label is no declared class.
+    """
+    if class_names is None:
+        class_names = tuple(sorted(set(texts), key=lambda text: (not text.isdecimal(), _number(text), text)))
+    index = {str(i): i for i in range(len(class_names))} if not _all_numbers(class_names) else {}
+    index |= {name: i for i, name in enumerate(class_names)}
+    for text in texts:
+        if text not in index:
+            raise PiumrError(
+                f"Expected every label to be a class id in 0..{len(class_names) - 1} or a class name (such as "
+                f"{class_names[0]!r}), but got {text!r}."
+            )
+    return [index[text] for text in texts], class_names
+
+
+def persons_of(declaration: Declaration, labels: Mapping[str, Label]) -> tuple[str, ...] | None:
+    """Person of each labelled clip: from the labels, else by the declaration's pattern, else None.
+
+    Raises:
+        PiumrError: if some labels name a person and others do not, or the pattern does not fit a name.
+    """
+    given = [label.person for label in labels.values()]
+    named = [person for person in given if person is not None]
+    if len(named) == len(given):
+        return tuple(named)
+    if named:
+        lacking = next(name for name, label in labels.items() if label.person is None)
+        raise PiumrError(f"Expected a person for every clip or for none, but got none for {lacking!r}.")
+    if declaration.person is None:
+        return None
+    if declaration.person.note:
+        logger.info("%s: %s", declaration.name, declaration.person.note)
+    return tuple(declaration.person.from_name(name) for name in labels)
+
+
+def _csv_rows(file: Path) -> Iterable[tuple[int, str, Label]]:
+    reader = csv.DictReader(_read_text(file).splitlines(), skipinitialspace=True)
+    columns = reader.fieldnames or []
+    for column in ("clip", "label"):
+        if column not in columns:
+            raise PiumrError(
+                f"{file}: expected a first line with the columns clip,label or clip,label,person, but got "
+                f"{','.join(columns) or 'nothing'!r}."
+            )
+    for row in reader:
+        clip, text, person = (_clean(row.get(key)) for key in ("clip", "label", "person"))
+        if not clip or not text or ("person" in columns and not person):
+            raise PiumrError(f"{file}, line {reader.line_num}: expected no empty field, but got one.")
+        yield reader.line_num, _path(clip), Label(text, person or None)
+
+
+def _list_rows(file: Path, split: str | None = None) -> Iterable[tuple[int, str, Label]]:
+    for number, line in enumerate(_read_text(file).splitlines(), start=1):
+        if not line.strip():
+            continue
+        fields = line.rsplit(maxsplit=1)
+        if len(fields) != 2:
+            raise PiumrError(f"{file}, line {number}: expected `name.mp4 label`, but got {line.strip()[:80]!r}.")
+        yield number, _path(fields[0]), Label(fields[1], split=split)
+
+
+def _read_lists(lists: Mapping[str, str], data: Path) -> dict[str, Label]:
+    labels: dict[str, Label] = {}
+    for split, name in lists.items():
+        for line, clip, label in _list_rows(data / name, split):
+            if labels.setdefault(clip, label) != label:
+                raise PiumrError(
+                    f"{data / name}, line {line}: expected clip {clip!r} in one list once, but got it twice."
+                )
+    return labels
+
+
+def _folder_labels(names: Sequence[str], poses: Path) -> dict[str, Label]:
+    parts = {name: PurePosixPath(name).parts for name in names}
+    flat = next((name for name in names if len(parts[name]) < 2), None)
+    if flat is not None:
+        raise PiumrError(
+            f"Expected labels for the poses in {poses}: {EXAMPLE}, or videos in one folder per class, but got neither "
+            f"(clip {flat!r})."
+        )
+    with_person = all(len(part) > 2 for part in parts.values())
+    return {name: Label(part[0], part[1] if with_person else None) for name, part in parts.items()}
+
+
+def _find(key: str, paths: Mapping[str, set[str]], stems: Mapping[str, set[str]]) -> str | None:
+    """The one clip that a key of a label file means."""
+    for index, variant in itertools.product((paths, stems), (key, _without_suffix(key))):
+        same = index.get(variant if index is paths else PurePosixPath(variant).name, set())
+        if len(same) == 1:
+            return next(iter(same))
+    return None
+
+
+def _without_suffix(name: str) -> str:
+    """``name`` without the suffix of a video; other dots, as in ``take.2``, belong to the name."""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else name
+
+
+def _path(text: str) -> str:
+    return str(PurePosixPath(text.strip().replace("\\", "/")))
+
+
+def _clean(value: str | None) -> str:
+    return (value or "").strip()
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _all_numbers(names: Iterable[str]) -> bool:
+    return all(name.isdecimal() for name in names)
+
+
+def _read_text(file: Path) -> str:
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise PiumrError(f"{file}: expected at most {MAX_BYTES} bytes, but got {file.stat().st_size}.")
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PiumrError(f"{file}: expected a readable UTF-8 label file, but got: {error}.") from None
+
+
+def _few(names: Sequence[str], limit: int = 3) -> str:
+    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")

@@ -1,0 +1,84 @@
+"""The deployed model: one ONNX file with weights, classes, layout and preprocessing."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from piumr.inference.model_card import METADATA_KEY, ModelCard
+from piumr.model import ActionNet
+
+OPSET = 18
+
+
+class _Logits(nn.Module):
+    """The network without what only training needs."""
+
+    def __init__(self, net: ActionNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, points: Tensor, valid: Tensor) -> Tensor:
+        return self.net(points, valid).logits
+
+
+def export_onnx(net: ActionNet, card: ModelCard, path: Path) -> None:
+    """Write ``net`` as ONNX with its card in the metadata, whole or not at all.
+
+    Inputs ``points`` float32 (N, C, T, V) and ``valid`` bool (N, T, V), output ``logits`` float32 (N, K); N is free.
+
+    Args:
+        net: the network; it is exported in evaluation mode on the CPU, and left as it was.
+        card: classes, layout and preprocessing.
+        path: the file to write.
+    """
+    training, device = net.training, next(net.parameters()).device
+    # the exporter takes a batch of one for a constant
+    example = (
+        torch.zeros(2, card.dimensions, card.frames, len(card.layout)),
+        torch.ones(2, card.frames, len(card.layout), dtype=torch.bool),
+    )
+    batch = torch.export.Dim("batch", min=1)
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                _Logits(net.cpu().eval()),
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=["points", "valid"],
+                output_names=["logits"],
+                dynamic_shapes={"points": {0: batch}, "valid": {0: batch}},
+            )
+    finally:
+        net.to(device).train(training)
+    assert program is not None
+    model = program.model_proto
+    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.checker.check_model(model)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.write_bytes(model.SerializeToString())
+    partial.replace(path)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress and version notes from the user, who can do nothing about them."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,202 @@
+"""Figures of a protocol: over clips, over classes and over persons.
+
+F1_mean is the official metric of MA-52 (Guo et al., "Benchmarking Micro-action Recognition", 2024). The figures over
+persons are ours: an average over clips hides whom a model fails.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
+
+from piumr.errors import PiumrError
+
+MIN_CLIPS = 10
+"""Test clips that a person needs to count in the worst person and the worst decile."""
+
+
+@dataclass(frozen=True)
+class CoarseF1:
+    """F1 over fine classes (actions) and over the coarse classes (bodies) they map to, all in 0..1.
+
+    Attributes:
+        body_macro: Mean F1 over the coarse classes.
+        body_micro: Micro F1 over the coarse classes, which is the accuracy.
+        action_macro: Mean F1 over the fine classes.
+        action_micro: Micro F1 over the fine classes.
+        mean: F1_mean, the mean of the four.
+    """
+
+    body_macro: float
+    body_micro: float
+    action_macro: float
+    action_micro: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class PersonAccuracy:
+    """Accuracy within each person's test clips, all in 0..1.
+
+    Attributes:
+        persons: Number of persons.
+        ranked: Number of persons with at least `MIN_CLIPS` clips (all, where nobody has as many).
+        mean: Mean over all persons.
+        std: Population standard deviation over all persons.
+        worst_decile: Mean over the worst tenth of the ranked persons, rounded up.
+        worst: Lowest accuracy of a ranked person.
+        by_person: Accuracy of each person, in the order of their names.
+    """
+
+    persons: int
+    ranked: int
+    mean: float
+    std: float
+    worst_decile: float
+    worst: float
+    by_person: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Figures of one set of predictions, all in 0..1.
+
+    Attributes:
+        clips: Number of clips.
+        accuracy: Share of clips whose best class is right.
+        top5: Share of clips whose class is among the best five (or all, of fewer classes).
+        macro_f1: Mean F1 over all classes of the protocol; 0 for a class that neither occurs nor is predicted.
+        f1_mean: F1_mean and its parts, for a set with coarse classes.
+        persons: Figures over persons, where they are known.
+    """
+
+    clips: int
+    accuracy: float
+    top5: float
+    macro_f1: float
+    f1_mean: CoarseF1 | None
+    persons: PersonAccuracy | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dictionary of numbers for a JSON file; None for what the set does not have."""
+        return asdict(self)
+
+
+def evaluate(
+    scores: Tensor,
+    targets: Tensor,
+    persons: Sequence[str] | None = None,
+    coarse: Sequence[int] | None = None,
+) -> Metrics:
+    """Compute all figures of a set of predictions.
+
+    Args:
+        scores: (N, K) float logits or probabilities, N at least 1; K is the number of classes of the protocol.
+        targets: (N,) int64 in 0..K-1.
+        persons: N names, or None.
+        coarse: Coarse class of each of the K classes, or None.
+
+    Returns:
+        The figures.
+
+    Raises:
+        PiumrError: If the sizes do not agree, there is no clip, or a score is not finite.
+    """
+    _check(scores, targets, persons, coarse)
+    classes = scores.shape[1]
+    predicted = scores.argmax(1)
+    macro = macro_f1(predicted, targets, classes)
+    return Metrics(
+        clips=len(targets),
+        accuracy=float((predicted == targets).double().mean()),
+        top5=float(multiclass_accuracy(scores.float(), targets, classes, average="micro", top_k=min(5, classes))),
+        macro_f1=macro,
+        f1_mean=None if coarse is None else coarse_f1(predicted, targets, coarse),
+        persons=None if persons is None else person_accuracy(predicted == targets, persons),
+    )
+
+
+def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:
+    """Mean F1 over all `classes`, those that do not occur included, so that every fold averages over the same.
+
+    Args:
+        predicted: (N,) int64.
+        targets: (N,) int64.
+        classes: K.
+
+    Returns:
+        In 0..1.
+    """
+    # torchmetrics' own "macro" leaves out classes that do not occur
+    return float(multiclass_f1_score(predicted, targets, classes, average="none").mean())
+
+
+def coarse_f1(predicted: Tensor, targets: Tensor, coarse: Sequence[int]) -> CoarseF1:
+    """F1_mean of MA-52 and its four parts; the predicted body is that of the predicted action.
+
+    Args:
+        predicted: (N,) int64 fine classes.
+        targets: (N,) int64 fine classes.
+        coarse: Coarse class of each fine class.
+
+    Returns:
+        The five figures.
+    """
+    body = torch.as_tensor(coarse, device=targets.device)
+    bodies = int(body.max()) + 1
+    parts = (
+        macro_f1(body[predicted], body[targets], bodies),
+        float(multiclass_f1_score(body[predicted], body[targets], bodies, average="micro")),
+        macro_f1(predicted, targets, len(coarse)),
+        float(multiclass_f1_score(predicted, targets, len(coarse), average="micro")),
+    )
+    return CoarseF1(*parts, mean=sum(parts) / 4)
+
+
+def person_accuracy(correct: Tensor, persons: Sequence[str]) -> PersonAccuracy:
+    """Accuracy within each person, and how it is spread.
+
+    Args:
+        correct: (N,) bool.
+        persons: N names.
+
+    Returns:
+        The figures over persons.
+    """
+    names = sorted(set(persons))
+    number = {name: i for i, name in enumerate(names)}
+    index = torch.tensor([number[name] for name in persons])
+    clips = torch.bincount(index, minlength=len(names))
+    accuracy = torch.bincount(index, weights=correct.cpu().double(), minlength=len(names)) / clips
+    enough = clips >= MIN_CLIPS
+    ranked = (accuracy[enough] if enough.any() else accuracy).sort().values
+    return PersonAccuracy(
+        persons=len(names),
+        ranked=len(ranked),
+        mean=float(accuracy.mean()),
+        std=float(accuracy.std(correction=0)),
+        worst_decile=float(ranked[: math.ceil(len(ranked) / 10)].mean()),
+        worst=float(ranked[0]),
+        by_person=dict(zip(names, accuracy.tolist(), strict=True)),
+    )
+
+
+def _check(scores: Tensor, targets: Tensor, persons: Sequence[str] | None, coarse: Sequence[int] | None) -> None:
+    if scores.ndim != 2 or len(scores) == 0 or scores.shape[1] < 2:
+        raise PiumrError(f"Expected `scores` to be (N >= 1, K >= 2), but got {tuple(scores.shape)}.")
+    if not scores.isfinite().all():
+        raise PiumrError("Expected `scores` to be finite, but got NaN or infinity: the training has diverged.")
+    if targets.shape != scores.shape[:1]:
+        raise PiumrError(f"Expected `targets` to be (N={len(scores)},), but got {tuple(targets.shape)}.")
+    if targets.min() < 0 or targets.max() >= scores.shape[1]:
+        raise PiumrError(
+            f"Expected `targets` to be in 0..{scores.shape[1] - 1}, but got {int(targets.min())}..{int(targets.max())}."
+        )
+    if persons is not None and len(persons) != len(scores):
+        raise PiumrError(f"Expected `persons` to be {len(scores)} names, but got {len(persons)}.")
+    if coarse is not None and len(coarse) != scores.shape[1]:
+        raise PiumrError(f"Expected `coarse` to name {scores.shape[1]} classes, but got {len(coarse)}.")

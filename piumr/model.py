@@ -1,0 +1,117 @@
+"""The network: streams, a backbone, TFAM between two of its stages, a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from gcn import create_backbone, downsample_valid, list_backbones
+from piumr.errors import PiumrError
+from piumr.girl import style_statistics
+from piumr.layouts import Layout
+from piumr.streams import STREAMS, Streams
+from piumr.tfam import TFAM
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that determines the network but its layout and its classes.
+
+    Attributes:
+        backbone: name of a registered backbone (``gcn.list_backbones()``).
+        backbone_options: overrides of the backbone, such as ``channels``.
+        streams: input channels derived from the joints: joint, bone, motion.
+        frames: frames T that every clip is resampled to.
+        tfam_stage: backbone stage (from 0) that TFAM follows; an earlier stage has more frames to align.
+        tfam_options: arguments of TFAM, such as ``eps``.
+    """
+
+    backbone: str = "stgcnpp-small"
+    backbone_options: dict[str, Any] = field(default_factory=dict)
+    streams: tuple[str, ...] = STREAMS
+    frames: int = 32
+    tfam_stage: int = 1
+    tfam_options: dict[str, Any] = field(default_factory=dict)
+
+
+class NetOutput(NamedTuple):
+    """What the network makes of a batch.
+
+    Attributes:
+        logits: (N, K).
+        style: (N, 2 C) statistics of the first stage's features, without gradient: what GIRL groups by.
+        transport_cost: L_W, or None without TFAM.
+        inconsistency: L_C, or None without TFAM.
+    """
+
+    logits: Tensor
+    style: Tensor
+    transport_cost: Tensor | None
+    inconsistency: Tensor | None
+
+
+class ActionNet(nn.Module):
+    """Skeleton clips in, action logits out.
+
+    Shapes:
+        - points: (N, C, T, V), normalised and resampled (see :mod:`piumr.preprocessing`), finite everywhere
+        - valid: bool (N, T, V)
+
+    Args:
+        layout: the V joints.
+        num_classes: K.
+        dimensions: C, 2 for image coordinates, 3 for metres.
+        config: the rest.
+        tfam: put TFAM after stage ``config.tfam_stage``.
+
+    Raises:
+        PiumrError: if the configuration names a backbone, a stage, a stream or an option that does not exist.
+    """
+
+    def __init__(self, layout: Layout, num_classes: int, dimensions: int, config: ModelConfig, *, tfam: bool) -> None:
+        super().__init__()
+        if config.backbone not in list_backbones():
+            raise PiumrError(
+                f"Expected `backbone` to be one of {', '.join(list_backbones())}, but got {config.backbone!r}."
+            )
+        try:
+            self.streams = Streams(layout.parents, config.streams)
+            self.backbone = create_backbone(
+                config.backbone,
+                dimensions * len(config.streams),
+                num_classes,
+                layout.edges,
+                layout.parents,
+                **config.backbone_options,
+            )
+        except (TypeError, ValueError) as error:
+            raise PiumrError(f"Expected a usable model configuration, but got: {error}") from None
+        stages = len(self.backbone.stages)
+        if not 0 <= config.tfam_stage < stages:
+            raise PiumrError(f"Expected `tfam_stage` to lie in 0..{stages - 1}, but got {config.tfam_stage}.")
+        self.config = config
+        self.style_features = 2 * self.backbone.stage_channels[0]
+        self.tfam: TFAM | None = None
+        if tfam:
+            channels = self.backbone.stage_channels[config.tfam_stage]
+            frames = self.backbone.stage_frames(config.frames)[config.tfam_stage]
+            try:
+                self.tfam = TFAM(channels, frames, **config.tfam_options)
+            except TypeError as error:
+                raise PiumrError(f"Expected `tfam_options` to hold arguments of TFAM, but got: {error}.") from None
+
+    def forward(self, points: Tensor, valid: Tensor) -> NetOutput:
+        """Classify clips; see the class for shapes."""
+        x = self.streams(points)
+        self.backbone.check_input(x)
+        x = self.backbone.stem(x)
+        transport_cost = inconsistency = None
+        for index, stage in enumerate(self.backbone.stages):
+            x = stage(x)
+            if index == 0:
+                style = style_statistics(x, downsample_valid(valid, x.shape[2]))
+            if self.tfam is not None and index == self.config.tfam_stage:
+                x, transport_cost, inconsistency = self.tfam(x, downsample_valid(valid, x.shape[2]))
+        return NetOutput(self.backbone.forward_head(x, valid), style, transport_cost, inconsistency)

@@ -1,0 +1,11 @@
+"""TFAM, the Temporal-Frequency Alignment Module: a plug-in that makes (N, C, T, V) features alike across persons.
+
+A skeleton-based reading of PIUmr (arXiv 2509.21261), whose equations are not public: what is here is ours unless a
+source is cited at the equation.
+"""
+
+from piumr.tfam.frequency import FrequencyBranch
+from piumr.tfam.temporal import Alignment, TemporalBranch
+from piumr.tfam.tfam import TFAM, Aligned
+
+__all__ = ["TFAM", "Aligned", "Alignment", "FrequencyBranch", "TemporalBranch"]

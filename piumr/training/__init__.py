@@ -1,0 +1,1 @@
+"""Training on Lightning: configuration, the training module, selection by persons, and a whole run."""

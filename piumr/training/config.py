@@ -1,0 +1,115 @@
+"""What can be chosen about a training, with the defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from piumr.data.augment import Augmentation
+from piumr.errors import PiumrError
+from piumr.model import ModelConfig
+
+Method = Literal["erm", "tfam", "girl", "piumr"]
+"""``erm`` is plain training, ``tfam`` adds the alignment module, ``girl`` the loss, ``piumr`` both."""
+
+
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+"""Lightning's names; ``auto`` is bf16-mixed on a GPU that has it, else full precision."""
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """The schedule: AdamW, linear warm-up, cosine to zero, an exponential moving average of the weights.
+
+    Attributes:
+        epochs: length of the schedule.
+        batch_size: clips in a batch.
+        learning_rate: peak rate.
+        weight_decay: of AdamW.
+        warmup_epochs: epochs of linear warm-up.
+        label_smoothing: of the cross-entropy, 0..1.
+        ema_epochs: time constant of the weights' moving average, epochs; 0 takes the last weights as they are.
+        gradient_clip: largest norm of the gradient.
+    """
+
+    epochs: int = 60
+    batch_size: int = 32
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    warmup_epochs: int = 3
+    label_smoothing: float = 0.1
+    ema_epochs: float = 1.0
+    gradient_clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            PiumrError: if a number is out of its range.
+        """
+        for name, low in (("epochs", 1), ("batch_size", 1), ("warmup_epochs", 0), ("ema_epochs", 0)):
+            if getattr(self, name) < low:
+                raise PiumrError(f"Expected `{name}` to be at least {low}, but got {getattr(self, name)}.")
+        if not self.learning_rate > 0 or not self.gradient_clip > 0 or self.weight_decay < 0:
+            raise PiumrError(
+                "Expected `learning_rate` and `gradient_clip` to be positive and `weight_decay` not negative, but got "
+                f"{self.learning_rate}, {self.gradient_clip} and {self.weight_decay}."
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise PiumrError(f"Expected `label_smoothing` to lie in 0..1, but got {self.label_smoothing}.")
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """Weights of TFAM's losses and the arguments of GIRL (DESIGN's starting points).
+
+    Attributes:
+        transport_weight: w_W, weight of the transport cost L_W.
+        consistency_weight: w_C, weight of the branches' inconsistency L_C.
+        groups: G, pseudo-groups.
+        boundary: beta, extra weight of clips at a decision boundary.
+        boundary_width: tau, margin at which that weight has fallen to a third.
+        group_penalty: lambda, weight of the one-sided variance of group risks.
+        girl_warmup: share of the epochs that train without GIRL's terms, 0..1.
+    """
+
+    transport_weight: float = 0.1
+    consistency_weight: float = 0.05
+    groups: int = 4
+    boundary: float = 1.0
+    boundary_width: float = 0.3
+    group_penalty: float = 0.3
+    girl_warmup: float = 0.2
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training but its data.
+
+    Attributes:
+        method: erm, tfam, girl or piumr.
+        model: the network.
+        optim: the schedule.
+        terms: the method's weights.
+        augmentation: what training clips go through.
+        seed: of the initial weights, the order of the batches and the augmentation.
+        precision: see :data:`Precision`.
+    """
+
+    method: Method = "piumr"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    terms: MethodConfig = field(default_factory=MethodConfig)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    precision: Precision = "auto"
+
+    @property
+    def with_tfam(self) -> bool:
+        """Whether the network has TFAM."""
+        return self.method in ("tfam", "piumr")
+
+    @property
+    def with_girl(self) -> bool:
+        """Whether the loss is GIRL."""
+        return self.method in ("girl", "piumr")

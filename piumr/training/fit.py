@@ -1,0 +1,140 @@
+"""One training: clips of some persons in, a trained network out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
+
+from piumr.data.batches import EVALUATION_BATCH, ClipBatches
+from piumr.data.store import ClipStore
+from piumr.model import ActionNet
+from piumr.training.config import TrainConfig
+from piumr.training.module import ActionModule, ema_decay
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Outcome of a training.
+
+    Attributes:
+        net: the network with its last (averaged) weights, in evaluation mode.
+        history: one row an epoch: ``epoch`` from 1 and what the training module logs.
+    """
+
+    net: ActionNet
+    history: list[dict[str, float]]
+
+
+def fit(
+    store: ClipStore,
+    train: np.ndarray,
+    config: TrainConfig,
+    *,
+    validation: np.ndarray | None = None,
+    stop_after: int | None = None,
+    log_dir: Path | None = None,
+    progress: bool = True,
+) -> Fit:
+    """Train on the clips ``train`` with a fixed schedule; the last weights are the result.
+
+    Args:
+        store: all clips.
+        train: indices of the training clips.
+        config: method, network, schedule, augmentation, seed.
+        validation: indices of clips whose accuracy is logged every epoch; they must not be test clips.
+        stop_after: end after so many epochs of the schedule; None runs it to its end.
+        log_dir: folder for ``metrics.csv``; None keeps no log.
+        progress: show a progress bar.
+
+    Raises:
+        PiumrError: if the loss stops being a number or the configuration fits no network.
+    """
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    net = ActionNet(store.layout, store.num_classes, store.dimensions, config.model, tfam=config.with_tfam)
+    data = ClipBatches(
+        store,
+        train,
+        validation,
+        batch_size=config.optim.batch_size,
+        augmentation=config.augmentation,
+        seed=config.seed,
+    )
+    module = ActionModule(net, config, data.steps_per_epoch)
+    history = _History()
+    callbacks: list[Callback] = [history]
+    if config.optim.ema_epochs > 0:
+        callbacks.append(EMAWeightAveraging(decay=ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
+    if progress:
+        callbacks.append(RichProgressBar(leave=False))
+    with _quiet_lightning():
+        trainer = lightning.Trainer(
+            accelerator="gpu" if store.device.type == "cuda" else "cpu",
+            devices=1,
+            precision=_precision(config.precision, store.device),
+            max_epochs=min(config.optim.epochs, stop_after or config.optim.epochs),
+            gradient_clip_val=config.optim.gradient_clip,
+            callbacks=callbacks,
+            logger=CSVLogger(log_dir, name="", version="") if log_dir else False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+        trainer.fit(module, datamodule=data)
+    return Fit(net.to(store.device).eval(), history.rows)
+
+
+@torch.inference_mode()
+def predict(net: ActionNet, store: ClipStore, indices: np.ndarray) -> Tensor:
+    """Logits (N, K) float32 on the CPU of whole, unaugmented clips."""
+    net.eval()
+    points, valid = store.evaluation(indices)
+    batches = zip(points.split(EVALUATION_BATCH), valid.split(EVALUATION_BATCH), strict=True)
+    return torch.cat([net(p, v).logits.float().cpu() for p, v in batches])
+
+
+class _History(Callback):
+    """Collects what was logged in each epoch."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        values = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "progress_loss"}
+        self.rows.append({"epoch": trainer.current_epoch + 1, **values})
+
+
+def _precision(precision: str, device: torch.device) -> Any:
+    if precision != "auto":
+        return precision
+    return "bf16-mixed" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Without Lightning's notes on hardware and data loader workers: indices need no workers."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,119 @@
+"""The training step: network, loss, optimiser and schedule, as a LightningModule."""
+
+from __future__ import annotations
+
+import math
+
+import lightning
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from piumr.data.batches import Batch
+from piumr.errors import PiumrError
+from piumr.girl import GIRL
+from piumr.model import ActionNet
+from piumr.training.config import TrainConfig
+
+
+class ActionModule(lightning.LightningModule):
+    """Trains an :class:`~piumr.model.ActionNet` by one of the methods.
+
+    Logs per epoch: ``loss``, ``accuracy`` (on augmented training clips), with TFAM ``transport_cost`` and
+    ``inconsistency``, with GIRL ``group_penalty``; on validation clips ``validation_accuracy``.
+
+    Args:
+        net: the network.
+        config: method, schedule and weights.
+        steps_per_epoch: training batches in an epoch.
+    """
+
+    def __init__(self, net: ActionNet, config: TrainConfig, steps_per_epoch: int) -> None:
+        super().__init__()
+        self.net = net
+        self.config = config
+        self.steps_per_epoch = steps_per_epoch
+        terms = config.terms
+        self.girl: GIRL | None = None
+        if config.with_girl:
+            self.girl = GIRL(
+                net.backbone.num_classes,
+                net.style_features,
+                groups=terms.groups,
+                beta=terms.boundary,
+                tau=terms.boundary_width,
+                penalty=terms.group_penalty,
+                label_smoothing=config.optim.label_smoothing,
+            )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch."""
+        output = self.net(batch.points, batch.valid)
+        logs: dict[str, Tensor] = {}
+        if self.girl is None:
+            loss = F.cross_entropy(output.logits, batch.labels, label_smoothing=self.config.optim.label_smoothing)
+        else:
+            warm = self.current_epoch >= self.config.terms.girl_warmup * self.config.optim.epochs
+            terms = self.girl(output.logits, batch.labels, output.style, regularise=warm)
+            loss = terms.loss
+            logs["group_penalty"] = terms.group_penalty.detach()
+        if output.transport_cost is not None and output.inconsistency is not None:
+            loss = loss + self.config.terms.transport_weight * output.transport_cost
+            loss = loss + self.config.terms.consistency_weight * output.inconsistency
+            logs["transport_cost"] = output.transport_cost.detach()
+            logs["inconsistency"] = output.inconsistency.detach()
+        logs["loss"] = loss.detach()
+        logs["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
+        self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        self.log("progress_loss", logs["loss"], prog_bar=True, logger=False, on_step=True, on_epoch=False)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Accuracy on clips that are not augmented."""
+        hits = (self.net(batch.points, batch.valid).logits.argmax(dim=1) == batch.labels).float()
+        self.log("validation_accuracy", hits.mean(), batch_size=len(hits))
+
+    def on_train_epoch_end(self) -> None:
+        """Stop where the loss is no number: the weights are lost and further epochs would only hide it.
+
+        Raises:
+            PiumrError: with the way out.
+        """
+        loss = self.trainer.callback_metrics.get("loss")
+        if loss is not None and not torch.isfinite(loss):
+            raise PiumrError(
+                f"Expected a finite loss, but got {loss.item()} in epoch {self.current_epoch + 1}: "
+                "lower --optim.learning_rate."
+            )
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW without decay of norms, biases and adjacencies; linear warm-up, then cosine to zero, by step."""
+        optim = self.config.optim
+        decayed: list[nn.Parameter] = []
+        plain: list[nn.Parameter] = []
+        for parameter in self.parameters():
+            (decayed if parameter.ndim in (2, 4) else plain).append(parameter)
+        optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=optim.learning_rate,
+        )
+        warmup, total = optim.warmup_epochs * self.steps_per_epoch, optim.epochs * self.steps_per_epoch
+
+        def rate(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / (warmup + 1)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def ema_decay(ema_epochs: float, steps_per_epoch: int) -> float:
+    """Decay per step of a moving average whose time constant is ``ema_epochs`` epochs; 0 for none."""
+    return math.exp(-1 / (ema_epochs * steps_per_epoch)) if ema_epochs > 0 else 0.0
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Number of trainable scalars."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

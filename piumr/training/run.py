@@ -1,0 +1,200 @@
+"""A whole run: data, split, training, evaluation, export, all in one folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import yaml
+from rich.console import Console
+from torch import Tensor
+
+import piumr
+from piumr.checkpoint import save_checkpoint
+from piumr.data.clips import SkeletonSet
+from piumr.data.protocols import Split, make_splits
+from piumr.data.source import DataConfig, coordinates, load_set
+from piumr.data.store import ClipStore
+from piumr.errors import PiumrError
+from piumr.export import export_onnx
+from piumr.inference.model_card import ModelCard
+from piumr.metrics import Metrics, evaluate
+from piumr.training.config import TrainConfig
+from piumr.training.curves import plot_curves
+from piumr.training.examples import write_examples
+from piumr.training.fit import Fit, fit, predict
+from piumr.training.module import parameter_count
+from piumr.training.select import select_epochs
+
+Select = Literal["last", "persons"]
+"""``last`` runs a fixed schedule to its end; ``persons`` asks person folds inside training how long to train."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Outcome of a run.
+
+    Attributes:
+        folder: the run folder.
+        metrics: figures on the test clips.
+        report: what ``metrics.json`` holds.
+    """
+
+    folder: Path
+    metrics: Metrics
+    report: dict[str, Any]
+
+
+def train_run(data: DataConfig, config: TrainConfig, select: Select, folder: Path, console: Console) -> Run:
+    """Train, evaluate on the protocol's test clips and export; the test clips choose nothing.
+
+    The folder gets ``config.yaml`` at the start and, at the end, ``checkpoint.pt``, ``model.onnx``, ``metrics.json``,
+    ``predictions.csv``, ``history.csv``, ``curves.png`` and ``examples/`` (test clips as cached poses, for sets that
+    have none).
+
+    Args:
+        data: which clips, labels, protocol and fold.
+        config: the training.
+        select: how the number of epochs is chosen.
+        folder: an empty or missing folder.
+        console: where progress is told.
+
+    Raises:
+        PiumrError: if the data or the configuration is wrong.
+    """
+    declaration, clips = load_set(data)
+    splits = make_splits(clips, declaration.protocols, data.protocol or declaration.protocol)
+    if not 1 <= data.fold <= len(splits):
+        raise PiumrError(f"Expected `fold` to lie in 1..{len(splits)}, but got {data.fold}.")
+    split = splits[data.fold - 1]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(_config_text(data, config, select), encoding="utf-8")
+    _describe(declaration.title, clips, split, len(splits), console)
+
+    config = replace(config, augmentation=config.augmentation.for_set(clips))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    store = ClipStore.pack(clips, config.model.frames).to(device)
+    started = time.perf_counter()
+    epochs = config.optim.epochs
+    if select == "persons":
+        epochs = select_epochs(clips, store, split.train, config, console)
+        console.print(f"Selected {epochs} of {config.optim.epochs} epochs; training on all training persons.")
+    outcome = fit(store, split.train, config, stop_after=epochs, progress=console.is_terminal)
+    seconds = time.perf_counter() - started
+
+    logits = predict(outcome.net, store, split.test)
+    persons = None if clips.persons is None else [clips.persons[i] for i in split.test]
+    metrics = evaluate(logits, torch.from_numpy(clips.labels[split.test]), persons, clips.coarse)
+    facts = {
+        "dataset": declaration.name,
+        "protocol": data.protocol or declaration.protocol or ("random" if clips.persons is None else "person-folds"),
+        "split": split.name,
+        "person_disjoint": split.person_disjoint,
+        "note": split.note,
+        "method": config.method,
+        "seed": config.seed,
+        "epochs": epochs,
+        "train_clips": len(split.train),
+        "test_clips": len(split.test),
+        "parameters": parameter_count(outcome.net),
+    }
+    report = {
+        **facts,
+        "test": metrics.to_dict(),
+        "train_seconds": round(seconds, 1),
+        "device": str(device),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+    }
+    card = ModelCard(
+        class_names=clips.class_names,
+        layout=clips.layout,
+        frames=config.model.frames,
+        coordinates=coordinates(clips),
+        coarse=clips.coarse,
+        coarse_names=clips.coarse_names,
+        summary={**facts, "accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1},
+        version=piumr.__version__,
+    )
+    _write(folder, outcome, card, clips, split, logits, report)
+    return Run(folder, metrics, report)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on."""
+    names = ("piumr", "torch", "torch-geometric", "lightning", "numpy", "mediapipe", "onnxruntime")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _config_text(data: DataConfig, config: TrainConfig, select: Select) -> str:
+    """The resolved configuration, in the form that ``piumr-train-gcn --config`` reads."""
+    values: dict[str, Any] = {**asdict(data), **asdict(config), "select": select}
+    return yaml.safe_dump(json.loads(json.dumps(values, default=str)), sort_keys=False)
+
+
+def _describe(title: str, clips: SkeletonSet, split: Split, splits: int, console: Console) -> None:
+    people = "" if clips.persons is None else f", {len(set(clips.persons))} persons"
+    console.print(f"{title}: {len(clips)} clips, {len(clips.class_names)} classes{people}, {clips.layout.name}")
+    which = f" (1 of {splits} splits; choose with --fold)" if splits > 1 else ""
+    console.print(f"Split {split.name}{which}: {len(split.train)} clips train, {len(split.test)} test")
+    if split.note:
+        console.print(f"Note: {split.note}")
+
+
+def _write(
+    folder: Path,
+    outcome: Fit,
+    card: ModelCard,
+    clips: SkeletonSet,
+    split: Split,
+    logits: Tensor,
+    report: dict[str, Any],
+) -> None:
+    net = outcome.net.cpu()
+    save_checkpoint(folder / "checkpoint.pt", net, card)
+    export_onnx(net, card, folder / "model.onnx")
+    (folder / "metrics.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    _write_history(folder / "history.csv", outcome.history)
+    _write_predictions(folder / "predictions.csv", clips, split.test, logits)
+    plot_curves(outcome.history, folder / "curves.png")
+    write_examples(clips, split.test, folder / "examples")
+
+
+def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def _write_predictions(path: Path, clips: SkeletonSet, test: np.ndarray, logits: Tensor) -> None:
+    """One line a test clip: name, person, true and predicted class, confidence."""
+    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["clip", "person", "label", "predicted", "confidence"])
+        for row, index in enumerate(test):
+            writer.writerow(
+                [
+                    clips.names[index],
+                    "" if clips.persons is None else clips.persons[index],
+                    clips.class_names[clips.labels[index]],
+                    clips.class_names[int(predicted[row])],
+                    f"{float(confidence[row]):.4f}",
+                ]
+            )

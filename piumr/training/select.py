@@ -1,0 +1,58 @@
+"""How many epochs? Asked of the training persons only: the test persons choose nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from rich.console import Console
+
+from piumr.data.clips import SkeletonSet
+from piumr.data.protocols import PersonFolds
+from piumr.data.store import ClipStore
+from piumr.errors import PiumrError
+from piumr.training.config import TrainConfig
+from piumr.training.fit import fit
+
+FOLDS = 3
+
+
+def select_epochs(
+    clips: SkeletonSet, store: ClipStore, train: np.ndarray, config: TrainConfig, console: Console
+) -> int:
+    """The number of epochs that serves persons left out of training best.
+
+    Trains on person folds inside the training clips and averages the validation accuracy of each epoch over the folds;
+    the result is the epoch with the best running mean of three.
+
+    Args:
+        clips: the whole set.
+        store: the same, packed.
+        train: indices of the training clips.
+        config: the schedule, which the final training follows as far as the epoch selected.
+        console: where progress is told.
+
+    Raises:
+        PiumrError: if there are fewer than two training persons.
+    """
+    if clips.persons is None:
+        raise PiumrError("Expected known persons for --select persons, but this set has none: use --select last.")
+    inner = PersonFolds(FOLDS).split(clips.subset(train))
+    curves = []
+    for number, split in enumerate(inner):
+        console.print(f"Selecting the number of epochs: person fold {number + 1} of {len(inner)}")
+        outcome = fit(
+            store,
+            train[split.train],
+            replace(config, seed=config.seed + number),
+            validation=train[split.test],
+            progress=console.is_terminal,
+        )
+        curves.append([row["validation_accuracy"] for row in outcome.history])
+    return best_epoch(np.mean(curves, axis=0))
+
+
+def best_epoch(accuracy: np.ndarray) -> int:
+    """Epoch, from 1, with the best running mean of three of a validation curve; the earliest of equals."""
+    padded = np.pad(accuracy, 1, mode="edge")
+    return int(np.argmax(np.convolve(padded, np.ones(3) / 3, mode="valid"))) + 1

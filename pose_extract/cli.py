@@ -1,0 +1,135 @@
+"""The command ``piumr-extract``."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from argparse import HelpFormatter, RawDescriptionHelpFormatter
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
+
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+from pose_extract.environment import opencv_warning
+from pose_extract.errors import PoseError
+from pose_extract.index import NAME
+from pose_extract.resume import Outcome
+from pose_extract.runner import Summary, extract
+from pose_extract.worker import DISK_FULL
+
+LISTED = 20
+"""Videos that are listed by name at the end; the index has all of them."""
+
+DESCRIPTION = """\
+Estimate the body and hand keypoints of every video under a folder with MediaPipe, several videos at a time.
+
+  piumr-extract videos/                    videos/a/b.mp4 gives poses/a/b.npz
+  piumr-extract videos/ --out elsewhere/   ... gives elsewhere/a/b.npz
+  piumr-extract talk.mp4 --landmarks body  one video, the body alone
+
+Start it again after a crash, Ctrl-C or with new videos: what is done is skipped. A video that fails is listed and
+recorded, and the others go on. Exit code: 0 all well, 1 some videos failed, 2 wrong usage, 130 stopped by Ctrl-C."""
+
+
+class _Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the examples' line breaks."""
+
+
+class _Parser(ArgumentParser):
+    def format_help(self, formatter: HelpFormatter | None = None) -> str:
+        """Docstrings without their markup."""
+        return str(super().format_help(formatter)).replace("``", "")
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """One line for what is wrong and one for the way out, without the library's words for types."""
+        message = re.sub(
+            r'Parser key "(\w+)":', lambda key: f"--{key[1].replace('_', '-')}:", " ".join(message.split())
+        )
+        message = re.sub(r"<class '(\w+)'>", r"\1", message).replace("a typing.Literal", "one of ")
+        _complain(message)
+        _complain(f"{self.prog} --help shows how to use it")
+        self.exit(2)
+
+
+def main() -> None:
+    """Run ``piumr-extract`` with the arguments of the command line, and exit with its code."""
+    parser = _Parser(prog="piumr-extract", description=DESCRIPTION, formatter_class=_Formatter)
+    parser.add_argument("--config", action="config", help="take options from a YAML file; --print_config makes one")
+    parser.add_function_arguments(
+        extract, as_group=False, as_positional=True, fail_untyped=False, skip={"retry_failed", "console"}
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try again what failed before with the same video and options"
+    )
+    arguments = parser.parse_args()
+    del arguments["config"]
+    # job schedulers and `docker stop` end a run with SIGTERM: stop as cleanly as with Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(_run(arguments.as_dict()))
+    except KeyboardInterrupt:
+        _complain("stopped; finished videos are kept, and the same command goes on from there")
+        sys.exit(130)
+    except PoseError as error:
+        _complain(str(error))
+        sys.exit(2)
+
+
+def _run(arguments: dict[str, object]) -> int:
+    warning = opencv_warning()
+    if warning is not None:
+        _complain(f"warning: {warning}")
+    out = Path(str(arguments["out"]))
+    try:
+        summary = extract(**arguments)  # type: ignore[arg-type]
+    except OSError as error:
+        full = error.errno in DISK_FULL
+        _complain(f"no space left for {out}/" if full else f"cannot go on: {error}")
+        _complain("finished videos are kept: clear this up and run the same command again")
+        return 1
+    _report(summary, out)
+    return 1 if summary.select("failed") else 0
+
+
+def _report(summary: Summary, out: Path) -> None:
+    done, empty = summary.select("done"), summary.select("empty")
+    now = [outcome for outcome in summary.outcomes if not outcome.earlier]
+    skipped = [outcome for outcome in (*done, *empty) if outcome.earlier]
+    failed = summary.select("failed")
+    if now:
+        time = timedelta(seconds=round(summary.seconds))
+        rate = f"{summary.frames} frames in {time}, {summary.frames / max(summary.seconds, 1e-9):.0f} frames/s"
+    else:
+        rate = "nothing left to do"
+    counts = f"{len(now) - len([o for o in failed if not o.earlier])} extracted, {len(skipped)} skipped (done before)"
+    videos = f"{len(summary.outcomes)} video{'s' * (len(summary.outcomes) != 1)}"
+    print(f"{videos}: {counts}, {len(empty)} without a person, {len(failed)} failed; {rate}")
+    _list("without a person", empty, out)
+    _list("failed", failed, out)
+    if any(outcome.earlier for outcome in failed):
+        print("  --retry-failed tries again what failed in an earlier run")
+    print(f"Keypoints are in {out}/, with a line per video in {out / NAME}")
+    if done:
+        print(f"Next: piumr-train-gcn --poses {out}/")
+
+
+def _list(title: str, outcomes: list[Outcome], out: Path) -> None:
+    for outcome in outcomes[:LISTED]:
+        print(_printable(f"  {title}: {outcome.source}" + (f": {outcome.reason}" if outcome.reason else "")))
+    if len(outcomes) > LISTED:
+        print(f"  {title}: {len(outcomes) - LISTED} more, see {out / NAME}")
+
+
+def _complain(line: str) -> None:
+    print(_printable(f"piumr-extract: {line}"), file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    """File names may hold line breaks, control codes and bytes that are no text; a terminal should not."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Is a video still the one that was extracted? Size and time first, content only where they leave a doubt."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def fingerprint(path: Path) -> dict[str, int]:
+    """Size in bytes and modification time in nanoseconds; of the link itself where ``path`` is a broken link."""
+    stat = path.stat() if path.exists() else path.lstat()
+    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_unchanged(path: Path, recorded: Mapping[str, Any]) -> bool:
+    """Whether ``path`` is the file that ``recorded`` (``bytes``, ``mtime_ns`` and perhaps ``sha256``) describes.
+
+    The content is read only where the size is the same and the time is not, as after a copy.
+    """
+    now = fingerprint(path)
+    if now["bytes"] != recorded.get("bytes"):
+        return False
+    return now["mtime_ns"] == recorded.get("mtime_ns") or ("sha256" in recorded and sha256(path) == recorded["sha256"])

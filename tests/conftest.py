@@ -1,0 +1,15 @@
+"""What all tests share: the folder of real data, where it is present."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real videos and skeleton sets beside the repository; tests that need it skip without it."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real data folder ../shared/data is not present")
+    return SHARED_DATA

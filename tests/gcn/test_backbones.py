@@ -1,0 +1,97 @@
+"""Every registered backbone keeps the contract."""
+
+import pytest
+import torch
+
+import gcn
+
+CHAIN = {"edges": [(0, 1), (1, 2), (2, 3), (1, 4)], "parents": [0, 0, 1, 2, 1]}
+KINECT = {
+    "edges": [],
+    "parents": [0, 0, 1, 2, 2, 4, 5, 6, 2, 8, 9, 10, 0, 12, 13, 14, 0, 16, 17, 18, 2, 7, 7, 11, 11],  # 25 joints
+}
+
+
+@pytest.fixture(params=gcn.list_backbones())
+def name(request):
+    torch.manual_seed(0)
+    return request.param
+
+
+@pytest.mark.parametrize(("N", "T"), [(1, 1), (2, 13), (3, 32)])
+def test_shapes_for_any_batch_and_length(name, N, T):
+    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
+    x = torch.randn(N, 3, T, 5)
+    features = model.forward_features(x)
+    assert features.shape == (N, model.num_features, model.stage_frames(T)[-1], 5)
+    assert model(x, torch.rand(N, T, 5) > 0.5).shape == (N, 7)
+    assert model.forward_head(features, pre_logits=True).shape == (N, model.num_features)
+
+
+def test_stages_leave_what_they_declare(name):
+    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
+    x = model.stem(torch.randn(2, 3, 30, 5))
+    for stage, channels, frames in zip(model.stages, model.stage_channels, model.stage_frames(30), strict=True):
+        x = stage(x)
+        assert x.shape == (2, channels, frames, 5)
+
+
+def test_every_parameter_learns(name):
+    model = gcn.create_backbone(name, 3, 7, **CHAIN)
+    torch.nn.functional.cross_entropy(model(torch.randn(4, 3, 16, 5)), torch.arange(4)).backward()
+    assert [key for key, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_renumbering_the_joints_renumbers_the_features(name):
+    order = [3, 0, 4, 2, 1]  # new joint i is old joint order[i]
+    new = {old: i for i, old in enumerate(order)}
+    edges = [(new[a], new[b]) for a, b in CHAIN["edges"]]
+    parents = [new[CHAIN["parents"][old]] for old in order]
+    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
+    moved = gcn.create_backbone(name, 3, 7, edges, parents).eval()
+    state = model.state_dict()
+    for key in state:
+        if key.endswith("adjacency"):
+            state[key] = state[key][:, order][:, :, order]
+    moved.load_state_dict(state)
+    x = torch.randn(2, 3, 16, 5)
+    torch.testing.assert_close(
+        moved.forward_features(x[..., order]), model.forward_features(x)[..., order], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_missing_joints_do_not_enter_the_pooling(name):
+    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
+    features = torch.randn(2, model.num_features, 4, 5)
+    valid = torch.ones(2, 16, 5, dtype=torch.bool)
+    valid[:, :, 3] = False
+    changed = features.clone()
+    changed[..., 3] += 100
+    torch.testing.assert_close(model.forward_head(features, valid), model.forward_head(changed, valid))
+    assert not torch.allclose(model.forward_head(features), model.forward_head(changed))
+
+
+def test_reset_classifier(name):
+    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
+    x = torch.randn(2, 3, 8, 5)
+    pooled = model.forward_head(model.forward_features(x), pre_logits=True)
+    model.reset_classifier(4)
+    assert model(x).shape == (2, 4)
+    model.reset_classifier(0)
+    torch.testing.assert_close(model(x), pooled)
+
+
+def test_wrong_input_names_both_shapes(name):
+    model = gcn.create_backbone(name, 3, 7, **CHAIN)
+    with pytest.raises(ValueError, match=r"C=3, T, V=5.*\(2, 3, 8, 6\)"):
+        model(torch.randn(2, 3, 8, 6))
+
+
+def test_stgcnpp_has_the_published_number_of_parameters():
+    model = gcn.create_backbone("stgcnpp", 3, 52, **KINECT)
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(1.40e6, rel=0.01)
+
+
+def test_unknown_backbone_lists_those_there_are():
+    with pytest.raises(ValueError, match="stgcnpp"):
+        gcn.create_backbone("transformer", 3, 7, **CHAIN)

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+
+from piumr.data.declaration import load_declaration
+from piumr.data.formats import read_set
+from piumr.errors import PiumrError
+from piumr.layouts import get_layout
+
+TOML = """
+title = "Mine"
+citation = ""
+licence = ""
+source = ""
+format = "npz"
+layout = "{layout}"
+[options]
+file = "mine.npz"
+{options}
+"""
+
+
+def declare(folder, layout="kinect-20", options="", extra=""):
+    (folder / "dataset.toml").write_text(TOML.format(layout=layout, options=options) + extra)
+    return load_declaration(folder)
+
+
+def container(**changes):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "frames": rng.normal(size=(12, 20, 3)).astype(np.float32),
+        "offsets": np.array([0, 5, 12]),
+        "label": np.array([1, 0]),
+        "subject": np.array([3, 10]),
+        "class_names": np.array(["nod", "wave"]),
+        "joint_names": np.array(get_layout("kinect-20").joints),
+        "sample_id": np.array(["one", "two"]),
+    }
+    return {key: value for key, value in {**arrays, **changes}.items() if value is not None}
+
+
+def test_packed_metres(tmp_path):
+    arrays = container()
+    arrays["frames"][4] = 0
+    arrays["frames"][6, 2, 1] = np.nan
+    np.savez(tmp_path / "mine.npz", **arrays)
+    clips = read_set(declare(tmp_path))
+    assert clips.names == ("one", "two")
+    assert clips.persons == ("3", "10")
+    assert clips.class_names == ("nod", "wave")
+    assert clips.labels.tolist() == [1, 0]
+    expected = np.ones((12, 20), dtype=bool)
+    expected[4] = False
+    expected[6, 2] = False
+    np.testing.assert_array_equal(clips.valid, expected)
+    np.testing.assert_array_equal(clips.points[expected], arrays["frames"][expected])
+
+
+def test_only_frames_offsets_and_labels_are_needed(tmp_path):
+    np.savez(tmp_path / "mine.npz", **{key: container()[key] for key in ("frames", "offsets", "label")})
+    clips = read_set(declare(tmp_path))
+    assert clips.persons is None
+    assert clips.class_names == ("0", "1")
+    assert clips.names == ("clip 0", "clip 1")
+
+
+def test_image_landmarks_of_equal_length_from_several_arrays(tmp_path):
+    rng = np.random.default_rng(0)
+    pose = rng.random((2, 4, 33, 4)).astype(np.float32)
+    hands = rng.random((2, 2, 4, 21, 3)).astype(np.float32)
+    hands[1, 0, 2] = 0
+    np.savez(tmp_path / "mine.npz", pose=pose, left_hand=hands[0], right_hand=hands[1], label=[0, 1])
+    options = 'joints = ["pose", "left_hand", "right_hand"]\nwidth = 640\nheight = 480'
+    clips = read_set(declare(tmp_path, "mediapipe-75", options))
+    assert clips.points.shape == (8, 75, 2)
+    assert clips.offsets.tolist() == [0, 4, 8]
+    points, valid = clips.clip(0)
+    np.testing.assert_array_equal(valid[:, :33], pose[0, ..., 3] >= 0.5)
+    assert valid[:, 33:54].all()
+    assert valid[:, 54:].all(axis=1).tolist() == [True, True, False, True]
+    np.testing.assert_allclose(points[:, 33:54], hands[0, 0, ..., :2] * [640 / 480, 1], rtol=1e-6)
+
+
+def test_the_person_is_read_by_pattern(tmp_path):
+    np.savez(tmp_path / "mine.npz", **container())
+    declaration = declare(tmp_path, extra="[person]\npattern = '^(?P<person>.)'")
+    assert read_set(declaration).persons == ("o", "t")
+    declaration = declare(tmp_path, extra="[person]\npattern = '^(?P<person>x)'")
+    with pytest.raises(PiumrError, match="person in clip name 'one'"):
+        read_set(declaration)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label": None}, "expected an array `label`"),
+        ({"offsets": None}, "expected an array `offsets`"),
+        ({"offsets": np.array([0, 5, 13])}, "offsets"),
+        ({"offsets": np.array([0.0, 5, 12])}, "`offsets` to hold integers"),
+        ({"label": np.array([0, 2])}, r"labels within 0\.\.1"),
+        ({"label": np.array([[0, 1]])}, "`label` to hold integers"),
+        ({"subject": np.array([1])}, r"`subject` to have shape \(2,\)"),
+        ({"frames": np.zeros((12, 20))}, "`frames` to hold numbers of shape"),
+        ({"frames": np.array([["a"]])}, "`frames` to hold numbers"),
+        ({"joint_names": np.array(["a"] * 20)}, "layout kinect-20.*an unknown layout"),
+        (
+            {"frames": np.ones((12, 33, 3)), "joint_names": np.array(get_layout("mediapipe-33").joints)},
+            "20 joints of layout kinect-20.*33 joints of mediapipe-33",
+        ),
+    ],
+)
+def test_containers_that_do_not_fit_are_refused(tmp_path, changes, message):
+    np.savez(tmp_path / "mine.npz", **container(**changes))
+    with pytest.raises(PiumrError, match=message) as error:
+        read_set(declare(tmp_path))
+    assert "mine.npz" in str(error.value)
+
+
+def test_other_classes_than_declared_are_refused(tmp_path):
+    np.savez(tmp_path / "mine.npz", **container())
+    (tmp_path / "classes.csv").write_text("id,name\n0,nod\n1,wave\n2,more\n")
+    (tmp_path / "dataset.toml").write_text(
+        TOML.format(layout="kinect-20", options="").replace("[options]", 'classes = "classes.csv"\n[options]')
+    )
+    with pytest.raises(PiumrError, match="3 declared classes, but got 2"):
+        read_set(load_declaration(tmp_path))
+
+
+def test_damaged_files_give_one_line(tmp_path):
+    declaration = declare(tmp_path)
+    with pytest.raises(PiumrError, match=r"mine\.npz, but it is not there"):
+        read_set(declaration)
+    np.savez(tmp_path / "mine.npz", **container())
+    whole = (tmp_path / "mine.npz").read_bytes()
+    for damaged in (b"", b"no zip", whole[: len(whole) // 2], whole.replace(b"NUMPY", b"NUMPX")):
+        (tmp_path / "mine.npz").write_bytes(damaged)
+        with pytest.raises(PiumrError, match="readable") as error:
+            read_set(declaration)
+        assert "\n" not in str(error.value)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    np.savez(tmp_path / "mine.npz", **container(sample_id=np.array([{}, {}], dtype=object)))
+    with pytest.raises(PiumrError, match="allow_pickle"):
+        read_set(declare(tmp_path))
+
+
+def test_files_that_would_not_fit_into_memory_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("piumr.data.formats.npz.MAX_BYTES", 1000)
+    np.savez_compressed(tmp_path / "mine.npz", **container())
+    with pytest.raises(PiumrError, match="at most 1000 bytes"):
+        read_set(declare(tmp_path))
+
+
+def test_a_label_file_makes_no_sense(tmp_path):
+    with pytest.raises(PiumrError, match="its own labels"):
+        read_set(declare(tmp_path), labels=tmp_path / "labels.csv")
+
+
+def test_real_signs(shared_data):
+    declaration = load_declaration("mp_holistic_signs")
+    clips = read_set(declaration, shared_data / "skeletons")
+    assert (len(clips), len(clips.class_names), len(set(clips.persons))) == (1260, 3, 13)
+    assert clips.points.shape == (37800, 75, 2)
+    hips = [clips.layout.joints.index(name) for name in ("left_hip", "right_hip")]
+    assert clips.valid[:, hips].mean() < 0.1
+    assert clips.valid[:, 0].mean() > 0.9

@@ -1,0 +1,141 @@
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from piumr.errors import PiumrError
+from piumr.export import export_onnx
+from piumr.inference import ModelCard, Recognizer
+from piumr.layouts import get_layout
+from piumr.model import ActionNet, ModelConfig
+from piumr.preprocessing import image_points, normalise, resample
+from pose_extract.schema import PoseSequence
+
+LAYOUT = get_layout("mediapipe-33")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    config = ModelConfig(backbone_options={"channels": (12, 16, 24), "depths": (1, 1, 1)}, frames=16)
+    net = ActionNet(LAYOUT, 3, 2, config, tfam=True).eval()
+    torch.nn.init.normal_(net.backbone.classifier.weight)
+    path = tmp_path_factory.mktemp("model") / "model.onnx"
+    card = ModelCard(("nod", "wave", "shrug"), LAYOUT, 16, "image", (0, 1, 1), ("head", "arms"))
+    export_onnx(net, card, path)
+    return net, path
+
+
+def make_poses(frames=20, seed=0, layout=LAYOUT, missing=0.2):
+    rng = np.random.default_rng(seed)
+    landmarks = rng.uniform(0, 1, (frames, len(layout), 4)).astype(np.float32)
+    valid = rng.random((frames, len(layout))) > missing
+    landmarks[~valid] = np.nan
+    meta = {
+        "layout": layout.name,
+        "joints": list(layout.joints),
+        "edges": [list(e) for e in layout.edges],
+        "width": 1080,
+        "height": 1296,
+    }
+    world = np.full((frames, 33, 3), np.nan, np.float32)
+    return PoseSequence(landmarks, world, valid, np.arange(frames) / 30, meta)
+
+
+@pytest.mark.parametrize("frames", [1, 16, 90])
+def test_predictions_are_the_networks_on_the_shared_preprocessing(model, frames):
+    net, path = model
+    poses = make_poses(frames)
+    points, valid = resample(*normalise(*image_points(poses.landmarks, poses.valid, 1080, 1296), LAYOUT), 16)
+    with torch.no_grad():
+        logits = net(torch.from_numpy(points).permute(2, 0, 1)[None].contiguous(), torch.from_numpy(valid)[None]).logits
+    prediction = Recognizer(path, threads=1).predict(poses)[0]
+    np.testing.assert_allclose(prediction.probabilities, logits.softmax(1)[0], atol=1e-4)
+    assert prediction.label == ("nod", "wave", "shrug")[int(logits.argmax())]
+    assert prediction.coarse == ("head" if prediction.label == "nod" else "arms")
+
+
+def test_a_batch_predicts_what_single_clips_do(model):
+    recognizer = Recognizer(model[1], threads=1)
+    poses = [make_poses(5 + i, seed=i) for i in range(70)]  # more than one batch
+    together = recognizer.predict(poses)
+    for one, clip in zip(together, poses, strict=True):
+        np.testing.assert_allclose(one.probabilities, recognizer.predict(clip)[0].probabilities, atol=1e-5)
+
+
+def test_the_place_of_the_person_in_the_image_does_not_matter(model):
+    recognizer, poses = Recognizer(model[1], threads=1), make_poses()
+    moved = PoseSequence(
+        (poses.landmarks * [0.5, 0.5, 1, 1] + [0.2, 0.1, 0, 0]).astype(np.float32),
+        poses.world,
+        poses.valid,
+        poses.timestamps,
+        poses.meta,
+    )
+    a, b = recognizer.predict([poses, moved])
+    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-3)
+
+
+def test_top_is_sorted_and_sums_to_one(model):
+    prediction = Recognizer(model[1]).predict(make_poses())[0]
+    top = prediction.top(5)
+    assert [p for _, p in top] == sorted((p for _, p in top), reverse=True)
+    assert sum(p for _, p in top) == pytest.approx(1)
+    assert top[0][0] == prediction.label
+    assert prediction.to_dict(2)["top"] == [{"label": n, "probability": round(p, 6)} for n, p in top[:2]]
+
+
+def test_nobody_seen_is_no_prediction(model):
+    prediction = Recognizer(model[1]).predict(make_poses(missing=1.1))[0]
+    assert prediction.label is None
+    assert prediction.top() == []
+    assert not prediction.probabilities.any()
+
+
+def test_another_layout_names_both(model):
+    with pytest.raises(PiumrError, match=r"mediapipe-33 \(33 joints\).*mediapipe-75 \(75 joints\)"):
+        Recognizer(model[1]).predict(make_poses(layout=get_layout("mediapipe-75")))
+
+
+def test_files_that_are_no_model_of_ours_are_one_clear_error(tmp_path):
+    with pytest.raises(PiumrError, match="no file"):
+        Recognizer(tmp_path / "none.onnx")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"\x00garbage")
+    with pytest.raises(PiumrError, match="damaged or not one"):
+        Recognizer(path)
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], ["y"])],
+        "g",
+        [value],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])],
+    )
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9), path)
+    with pytest.raises(PiumrError, match="no PIUmr card"):
+        Recognizer(path)
+
+
+def test_a_truncated_model_is_refused(model, tmp_path):
+    path = tmp_path / "half.onnx"
+    path.write_bytes(model[1].read_bytes()[: model[1].stat().st_size // 2])
+    with pytest.raises(PiumrError, match="damaged or not one"):
+        Recognizer(path)
+
+
+def test_inference_imports_neither_torch_nor_mediapipe_nor_scipy(model):
+    code = (
+        "import sys; from piumr import Recognizer; Recognizer(sys.argv[1]);"
+        "print([m for m in ('torch', 'mediapipe', 'cv2', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(model[1])], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_the_package_imports_next_to_nothing():
+    code = "import sys; import piumr; print('numpy' in sys.modules, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

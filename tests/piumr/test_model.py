@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from piumr.errors import PiumrError
+from piumr.layouts import LAYOUTS, get_layout
+from piumr.model import ActionNet, ModelConfig
+
+SMALL = {"channels": (12, 16, 24), "depths": (1, 1, 1)}
+
+
+def make_net(layout="mediapipe-33", *, tfam=True, **config):
+    torch.manual_seed(0)
+    return ActionNet(get_layout(layout), 5, 2, ModelConfig(backbone_options=SMALL, frames=16, **config), tfam=tfam)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_any_layout(layout):
+    V = len(get_layout(layout))
+    output = make_net(layout)(torch.randn(3, 2, 16, V), torch.rand(3, 16, V) > 0.2)
+    assert output.logits.shape == (3, 5)
+    assert output.style.shape == (3, 24)
+    assert output.transport_cost.shape == output.inconsistency.shape == ()
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_tfam_changes_nothing_at_initialisation(stage):
+    plain, wrapped = make_net(tfam=False).eval(), make_net(tfam_stage=stage).eval()
+    wrapped.load_state_dict(plain.state_dict(), strict=False)
+    x, valid = torch.randn(2, 2, 16, 33), torch.rand(2, 16, 33) > 0.2
+    torch.testing.assert_close(plain(x, valid).logits, wrapped(x, valid).logits)
+    assert plain(x, valid).transport_cost is None
+
+
+def test_every_parameter_learns_once_tfam_has_left_the_identity():
+    net = make_net()
+    for projection in (net.tfam.project_temporal, net.tfam.project_frequency):
+        torch.nn.init.ones_(projection[1].weight)
+    output = net(torch.randn(4, 2, 16, 33), torch.rand(4, 16, 33) > 0.2)
+    loss = output.logits.logsumexp(1).sum() + output.transport_cost + output.inconsistency
+    loss.backward()
+    assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+def test_style_carries_no_gradient():
+    assert not make_net()(torch.randn(2, 2, 16, 33), torch.ones(2, 16, 33, dtype=torch.bool)).style.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"backbone": "resnet"}, "stgcnpp"),
+        ({"tfam_stage": 3}, r"0\.\.2"),
+        ({"streams": ("speed",)}, "joint, bone, motion"),
+        ({"tfam_options": {"epsilon": 1}}, "tfam_options"),
+    ],
+)
+def test_wrong_configurations_are_refused(config, message):
+    with pytest.raises(PiumrError, match=message):
+        make_net(**config)

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+
+from piumr.errors import PiumrError
+from piumr.layouts import LAYOUTS, get_layout
+from piumr.preprocessing import image_points, normalise, resample
+
+
+def random_clip(layout, frames=20, channels=2, missing=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    points = np.cumsum(rng.normal(size=(frames, len(layout), channels)), axis=0).astype(np.float32)
+    return points, rng.random((frames, len(layout))) > missing
+
+
+def test_image_points_make_a_circle_a_circle():
+    angle = np.linspace(0, 2 * np.pi, 33)
+    pixels = np.stack([960 + 100 * np.cos(angle), 540 + 100 * np.sin(angle)], axis=-1)
+    landmarks = np.zeros((1, 33, 4), np.float32)
+    landmarks[0, :, :2] = pixels / (1920, 1080)
+    landmarks[..., 3] = 1
+    points, valid = image_points(landmarks, np.ones((1, 33), bool), 1920, 1080)
+    radius = np.linalg.norm(points[0] - points[0].mean(axis=0, where=np.arange(33)[:, None] < 32), axis=-1)
+    np.testing.assert_allclose(radius, 100 / 1080, rtol=1e-4)
+    assert valid.all()
+
+
+def test_image_points_drop_landmarks_out_of_view_and_nan():
+    landmarks = np.ones((2, 3, 4), np.float32)
+    landmarks[0, 0, 3], landmarks[0, 1, 3], landmarks[1, 2] = 0.49, 0.5, np.nan
+    points, valid = image_points(landmarks, np.ones((2, 3), bool), 4, 2)
+    assert valid.tolist() == [[False, True, True], [True, True, False]]
+    assert np.isfinite(points).all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_holes_are_filled_as_numpy_interpolates(layout):
+    points, valid = random_clip(layout)
+    filled, kept = normalise(points, valid, layout)
+    assert kept is valid
+    # origin and unit are one affine map a clip, which linear interpolation commutes with
+    for joint in range(len(layout)):
+        seen = np.flatnonzero(valid[:, joint])
+        for channel in range(points.shape[-1]):
+            expected = np.interp(np.arange(len(points)), seen, filled[seen, joint, channel])
+            np.testing.assert_allclose(filled[:, joint, channel], expected, atol=1e-5)
+
+
+def test_garbage_in_missing_points_changes_nothing():
+    layout = get_layout("mediapipe-33")
+    points, valid = random_clip(layout)
+    garbage = np.where(valid[..., None], points, np.nan).astype(np.float32)
+    np.testing.assert_array_equal(normalise(points, valid, layout)[0], normalise(garbage, valid, layout)[0])
+
+
+def test_place_and_size_of_the_person_do_not_matter():
+    layout = get_layout("mediapipe-75")
+    points, valid = random_clip(layout)
+    moved = (points * 3.7 + [11, -5]).astype(np.float32)
+    np.testing.assert_allclose(normalise(points, valid, layout)[0], normalise(moved, valid, layout)[0], atol=1e-4)
+
+
+def test_motion_through_space_is_kept():
+    layout = get_layout("kinect-20")
+    points, _ = random_clip(layout, frames=1, channels=3)
+    rising = np.repeat(points, 10, axis=0) + np.linspace(0, 1, 10, dtype=np.float32)[:, None, None]
+    out, _ = normalise(rising, np.ones((10, 20), bool), layout)
+    assert (np.diff(out[:, 0, 1]) > 0).all()
+
+
+def test_origin_is_mid_hip_where_visible_else_mid_shoulder():
+    layout = get_layout("mediapipe-33")
+    points, valid = random_clip(layout, missing=0)
+    out, _ = normalise(points, valid, layout)
+    np.testing.assert_allclose(np.median(out[:, [23, 24]].mean(axis=1), axis=0), 0, atol=1e-5)
+    valid[:, 23] = False
+    out, _ = normalise(points, valid, layout)
+    np.testing.assert_allclose(np.median(out[:, [11, 12]].mean(axis=1), axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(np.median(np.linalg.norm(out[:, 11] - out[:, 12], axis=-1)), 1, rtol=1e-5)
+
+
+def test_a_joint_never_seen_takes_its_parents_position():
+    layout = get_layout("mediapipe-75")
+    points, valid = random_clip(layout, missing=0)
+    valid[:, 33:54] = False  # the left hand
+    valid[:, 0] = False  # the root
+    out, kept = normalise(points, valid, layout)
+    np.testing.assert_array_equal(out[:, 33:54], np.repeat(out[:, 15:16], 21, axis=1))
+    assert (out[:, 0] == 0).all()
+    assert not kept[:, 33:54].any()
+
+
+def test_a_clip_without_any_landmark_is_zero_and_finite():
+    layout = get_layout("kinect-20")
+    out, valid = normalise(np.full((4, 20, 3), np.nan, np.float32), np.zeros((4, 20), bool), layout)
+    assert not out.any()
+    assert not valid.any()
+
+
+@pytest.mark.parametrize("length", [1, 2, 31, 64, 200])
+def test_resampling_equals_numpy_interp(length):
+    rng = np.random.default_rng(length)
+    points = rng.normal(size=(length, 5, 2)).astype(np.float32)
+    valid = rng.random((length, 5)) > 0.5
+    out, mask = resample(points, valid, 64)
+    position = np.linspace(0, length - 1, 64)
+    expected = np.interp(position, np.arange(length), points[:, 3, 1])
+    np.testing.assert_allclose(out[:, 3, 1], expected, atol=1e-5)
+    nearest = np.minimum(np.floor(position + 0.5), length - 1).astype(int)
+    assert (mask == valid[nearest]).mean() > 0.95  # equal but for rounding at exact halves
+    assert out.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("points", "valid", "message"),
+    [
+        (np.zeros((3, 19, 2), np.float32), np.ones((3, 19), bool), r"\(T, 20, C\).*kinect-20"),
+        (np.zeros((3, 20, 2), np.float32), np.ones((3, 19), bool), "`valid`"),
+        (np.full((3, 20, 2), np.nan, np.float32), np.ones((3, 20), bool), "finite"),
+    ],
+)
+def test_wrong_input_is_refused(points, valid, message):
+    with pytest.raises(PiumrError, match=message):
+        normalise(points, valid, get_layout("kinect-20"))
+
+
+def test_resampling_refuses_an_empty_clip():
+    with pytest.raises(PiumrError, match="at least one frame"):
+        resample(np.zeros((0, 20, 2), np.float32), np.zeros((0, 20), bool), 8)
