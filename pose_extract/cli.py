@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
-from argparse import HelpFormatter, RawDescriptionHelpFormatter
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
-
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from pose_extract.environment import opencv_warning
 from pose_extract.errors import PoseError
 from pose_extract.index import NAME
+from pose_extract.parser import CommandParser
 from pose_extract.resume import Outcome
 from pose_extract.runner import Summary, extract
 from pose_extract.worker import DISK_FULL
@@ -33,29 +29,9 @@ Start it again after a crash, Ctrl-C or with new videos: what is done is skipped
 recorded, and the others go on. Exit code: 0 all well, 1 some videos failed, 2 wrong usage, 130 stopped by Ctrl-C."""
 
 
-class _Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
-    """Keeps the examples' line breaks."""
-
-
-class _Parser(ArgumentParser):
-    def format_help(self, formatter: HelpFormatter | None = None) -> str:
-        """Docstrings without their markup."""
-        return str(super().format_help(formatter)).replace("``", "")
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """One line for what is wrong and one for the way out, without the library's words for types."""
-        message = re.sub(
-            r'Parser key "(\w+)":', lambda key: f"--{key[1].replace('_', '-')}:", " ".join(message.split())
-        )
-        message = re.sub(r"<class '(\w+)'>", r"\1", message).replace("a typing.Literal", "one of ")
-        _complain(message)
-        _complain(f"{self.prog} --help shows how to use it")
-        self.exit(2)
-
-
 def main() -> None:
     """Run ``piumr-extract`` with the arguments of the command line, and exit with its code."""
-    parser = _Parser(prog="piumr-extract", description=DESCRIPTION, formatter_class=_Formatter)
+    parser = CommandParser(prog="piumr-extract", description=DESCRIPTION)
     parser.add_argument("--config", action="config", help="take options from a YAML file; --print_config makes one")
     parser.add_function_arguments(
         extract, as_group=False, as_positional=True, fail_untyped=False, skip={"retry_failed", "console"}

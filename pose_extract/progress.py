@@ -63,7 +63,7 @@ class Progress:
     def status(self) -> str:
         """The line that is shown, for example ``12/40 videos  61 frames/s  0:01:10 left  2 failed``."""
         elapsed = time.monotonic() - self._started
-        parts = [f"{self._done}/{len(self._sizes)} videos", f"{self._frames() / max(elapsed, 1e-9):.0f} frames/s"]
+        parts = [f"{self._done}/{len(self._sizes)} videos", f"{self._frames() / max(elapsed, 1.0):.0f} frames/s"]
         if self._done == len(self._sizes):
             parts.append(str(timedelta(seconds=round(elapsed))))
         elif self._bytes:

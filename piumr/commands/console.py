@@ -69,7 +69,7 @@ def _parse(program: str, command: Callable[..., Any], arguments: list[str] | Non
     parameters = inspect.signature(command).parameters
     documentation = parse_docstring(inspect.getdoc(command) or "")
     help_of = {entry.arg_name: entry.description for entry in documentation.params}
-    apart = {name for name in parameters if hints[name] in (bool, list[Path])}
+    apart: set[str | int] = {name for name in parameters if hints[name] in (bool, list[Path])}
     parser = CommandParser(prog=program, description=documentation.description)
     parser.add_argument("--config", action="config", help="take options from a YAML file; --print_config makes one")
     parser.add_function_arguments(command, as_group=False, as_positional=True, skip=apart)

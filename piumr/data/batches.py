@@ -81,7 +81,8 @@ class ClipBatches(lightning.LightningDataModule):
         if self.validation is None:
             return []
         positions: Any = list(range(len(self.validation.labels)))
-        return DataLoader(positions, EVALUATION_BATCH)
+        # a generator of its own: the loader draws a seed, and validation must not move the training's random numbers
+        return DataLoader(positions, EVALUATION_BATCH, generator=torch.Generator())
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
         """Turn indices into clips: augmented ones in training, whole ones in validation."""

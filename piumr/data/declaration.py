@@ -303,7 +303,7 @@ def _classes(
     path = file.parent / table.classes
     if Path(table.classes).name != table.classes or not path.is_file():
         raise _wrong(file, "classes", "the name of a csv file beside it", table.classes)
-    rows = list(csv.DictReader(_read_text(path).splitlines()))
+    rows = _read_csv(path)
     columns = list(rows[0]) if rows else []
     for column in ("id", "name", *([table.coarse] if table.coarse else [])):
         if column not in columns:
@@ -400,6 +400,13 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PiumrError(f"{path}: expected a readable UTF-8 text file, but got: {error}.") from None
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    try:
+        return list(csv.DictReader(_read_text(path).splitlines()))
+    except csv.Error as error:
+        raise PiumrError(f"{path}: expected a csv file, but got: {error}.") from None
 
 
 def _check_pattern(pattern: str, group: str) -> None:

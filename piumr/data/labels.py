@@ -94,9 +94,12 @@ def read_labels(file: Path) -> dict[str, Label]:
     """
     rows = _csv_rows(file) if file.suffix.lower() == ".csv" else _list_rows(file)
     labels: dict[str, Label] = {}
-    for line, clip, label in rows:
-        if labels.setdefault(clip, label) != label:
-            raise PiumrError(f"{file}, line {line}: expected one label for clip {clip!r}, but got another before.")
+    try:
+        for line, clip, label in rows:
+            if labels.setdefault(clip, label) != label:
+                raise PiumrError(f"{file}, line {line}: expected one label for clip {clip!r}, but got another before.")
+    except csv.Error as error:
+        raise PiumrError(f"{file}: expected a csv file, but got: {error}.") from None
     if not labels:
         raise PiumrError(f"{file}: expected labels, but got none; write {EXAMPLE}.")
     return labels
@@ -177,8 +180,6 @@ def persons_of(declaration: Declaration, labels: Mapping[str, Label]) -> tuple[s
         raise PiumrError(f"Expected a person for every clip or for none, but got none for {lacking!r}.")
     if declaration.person is None:
         return None
-    if declaration.person.note:
-        logger.info("%s: %s", declaration.name, declaration.person.note)
     return tuple(declaration.person.from_name(name) for name in labels)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.declaration import Declaration, load_declaration
-from piumr.data.formats import PoseCache, read_set
+from piumr.data.declaration import Declaration, load_declaration, own_clips
+from piumr.data.formats import read_set
 from piumr.errors import PiumrError
 from piumr.inference.model_card import Coordinates
 
@@ -69,13 +69,6 @@ def _declaration(config: DataConfig) -> Declaration:
                 f"{str(config.poses)!r}: run piumr-extract first."
             )
         return load_declaration(SYNTHETIC)
-    return Declaration(
-        name=config.poses.resolve().name,
-        folder=config.poses,
-        title=f"Own videos in {config.poses}",
-        citation="",
-        licence="",
-        source="",
-        format=PoseCache(),
-        layout=None,
+    return replace(
+        own_clips(), name=config.poses.resolve().name, title=f"Own videos in {config.poses}", folder=config.poses
     )

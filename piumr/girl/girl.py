@@ -133,8 +133,8 @@ class GIRL(nn.Module):
             )
         if beta < 0 or penalty < 0 or tau <= 0 or not 0 <= label_smoothing < 1:
             raise PiumrError(
-                "Expected `beta` and `penalty` not to be negative, `tau` to be positive and `label_smoothing` in [0, 1),"
-                f" but got {beta}, {penalty}, {tau} and {label_smoothing}."
+                "Expected `beta` and `penalty` not to be negative, `tau` to be positive and `label_smoothing` in "
+                f"[0, 1), but got {beta}, {penalty}, {tau} and {label_smoothing}."
             )
         self.num_classes, self.style_features = num_classes, style_features
         self.beta, self.tau, self.penalty, self.label_smoothing = beta, tau, penalty, label_smoothing

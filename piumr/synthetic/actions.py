@@ -50,6 +50,7 @@ class Pulse:
 OPEN = (0.1, 0.05, 0.05, 0.05, 0.1)
 LOOSE = (0.3, 0.25, 0.3, 0.35, 0.4)
 POINT = (0.6, 0.08, 0.75, 0.85, 0.85)
+PINCH = (0.5, 0.3, 0.35, 0.3, 0.2)
 PALM = (0, 5, 9, 13, 17)
 INDEX = (8,)
 FINGERTIPS = (8, 12, 16)
@@ -145,7 +146,9 @@ ACTIONS: tuple[Action, ...] = (
             Swing("acting.wrist.deviation", 18, 2.3),
         ),
     ),
-    Action(24, "shaking legs", "lower limb", 1.8, (Pulse("acting.foot.pitch", 17, 3.6), Swing("acting.knee.out", 3, 3.6))),
+    Action(
+        24, "shaking legs", "lower limb", 1.8, (Pulse("acting.foot.pitch", 17, 3.6), Swing("acting.knee.out", 3, 3.6))
+    ),
     Action(
         28,
         "crossing legs",
@@ -157,14 +160,14 @@ ACTIONS: tuple[Action, ...] = (
         ),
         returns=False,
     ),
-    Action(31, "tiptoe", "lower limb", 1.5, (Move("both.foot.pitch", 24),)),
+    Action(31, "tiptoe", "lower limb", 1.5, (Move("both.foot.pitch", 20),)),
     Action(
         32,
         "scratching or touching neck",
         "body-hand",
         1.6,
         (
-            Touch("acting.hand", Anchor("torso", (0.13, 0.13, 0.0)), FINGERTIPS, LOOSE, _arm(-20, 20, 50)),
+            Touch("acting.hand", Anchor("torso", (-0.1, 0.13, 0.04)), FINGERTIPS, LOOSE, _arm(-20, 40, 30)),
             Swing("acting.hand.y", 0.025, 2.8),
         ),
     ),
@@ -185,7 +188,7 @@ ACTIONS: tuple[Action, ...] = (
         "head-hand",
         1.6,
         (
-            Touch("acting.hand", Anchor("head", (0.22, 0.12, 0.62)), INDEX, LOOSE, _arm(-35, 10)),
+            Touch("acting.hand", Anchor("head", (0.22, 0.12, 0.62)), INDEX, LOOSE, _arm(-35, 30)),
             Swing("acting.hand.x", 0.022, 2.8),
         ),
     ),
@@ -193,9 +196,9 @@ ACTIONS: tuple[Action, ...] = (
         43,
         "touching nose",
         "head-hand",
-        1.3,
+        1.5,
         (
-            Touch("acting.hand", Anchor("head", (0.0, -0.15, 0.78)), INDEX, POINT, _arm(-30, 5)),
+            Touch("acting.hand", Anchor("head", (0.0, -0.15, 0.78)), INDEX, POINT, _arm(-30, 25)),
             Swing("acting.hand.y", 0.012, 2.0),
         ),
     ),
@@ -210,11 +213,11 @@ ACTIONS: tuple[Action, ...] = (
         47,
         "pushing glasses",
         "head-hand",
-        1.1,
+        0.9,
         (
-            Touch("acting.hand", Anchor("head", (0.03, 0.14, 0.72)), INDEX, POINT, _arm(-10, -5)),
-            Pulse("acting.hand.y", 0.025, 1.6),
-            Pulse("head.pitch", -4, 1.6),
+            Touch("acting.hand", Anchor("head", (0.03, 0.14, 0.72)), INDEX, PINCH, _arm(-5, 15)),
+            Pulse("acting.hand.y", 0.05, 1.1),
+            Pulse("head.pitch", -7, 1.1),
         ),
     ),
     Action(

@@ -40,14 +40,17 @@ SIDED_CHANNELS: dict[str, tuple[float, float]] = {
     **{f"curl.{finger}": (0.0, 1.0) for finger in FINGERS},  # 0 straight, 1 a fist
     **{f"hand.{axis}": (-1.0, 1.0) for axis in "xyz"},  # offset from the target in arm lengths, x outward
     "knee.out": (-15.0, 45.0),
-    "foot.pitch": (-20.0, 45.0),  # positive lifts the heel
+    "foot.pitch": (-20.0, 38.0),  # positive lifts the heel
     "foot.yaw": (-15.0, 40.0),
     **{f"foot.{axis}": (-1.0, 1.0) for axis in "xyz"},  # offset from the target in shin lengths, x outward
 }
-CHANNELS = {**CENTRAL_CHANNELS, **{f"{side}.{name}": limits for side in SIDES for name, limits in SIDED_CHANNELS.items()}}
+CHANNELS = {
+    **CENTRAL_CHANNELS,
+    **{f"{side}.{name}": limits for side in SIDES for name, limits in SIDED_CHANNELS.items()},
+}
 """Every degree of freedom with the range it is clipped to: a little less than what a healthy adult can do."""
 
-ELBOW_FLEXION = (4.0, 148.0)
+ELBOW_FLEXION = (4.0, 145.0)
 KNEE_FLEXION = (2.0, 140.0)
 """Degrees, 0 is straight; a target that asks for more is approached as far as possible."""
 
@@ -80,7 +83,7 @@ class Anchor:
 
 
 class Frame(NamedTuple):
-    """A part of the body: origin (T, 3), axes (T, 3, 3) with columns outward, up and forward, and unit in metres."""
+    """A part of the body: origin (T, 3), axes (T, 3, 3) or (3, 3) with columns outward, up, forward, unit in metres."""
 
     origin: Array
     axes: Array
@@ -159,8 +162,7 @@ class _Body:
         ears = chest + base @ np.array([0, lengths.neck, 0]) + head @ (SKULL * lengths.head)
         joints[:, :11] = ears[:, None] + np.einsum("tij,vj->tvi", head, FACE * lengths.head)
         self.frames |= {"torso": Frame(chest, torso, lengths.torso), "head": Frame(ears, head, lengths.head)}
-        upright = np.broadcast_to(np.eye(3), torso.shape)
-        floor = np.array([0, -self.posture.seat * (lengths.shin - TOES[1] * lengths.foot), 0])
+        floor = -self.posture.seat * (lengths.shin - TOES[1] * lengths.foot)
         for s, side in enumerate(SIDES):
             flip = MIRROR[side]
             clavicle = rotation(2, angle[f"{side}.shoulder.lift"]) @ rotation(1, -angle[f"{side}.shoulder.forward"])
@@ -168,14 +170,17 @@ class _Body:
             hip = pelvis + flip * np.array([lengths.hips / 2, 0, 0])
             joints[:, 11 + s], joints[:, 23 + s] = shoulder, hip
             self.frames[f"{side}.arm"] = Frame(shoulder, torso * flip, lengths.upper_arm + lengths.forearm)
-            self.frames[f"{side}.floor"] = Frame(flip * np.array([lengths.hips / 2, 0, 0]) + floor, upright * flip, lengths.thigh)
+            feet = np.broadcast_to(flip * np.array([lengths.hips / 2, floor, 0]), hip.shape)
+            self.frames[f"{side}.floor"] = Frame(feet, np.diag(flip), lengths.thigh)
 
     def leg(self, side: str) -> None:
         """Knee, ankle, heel and toes from a target for the toes."""
         lengths, posture, flip = self.lengths, self.posture, MIRROR[side]
         s = SIDES.index(side)
-        ankle_to_toes = TOES[2] * lengths.foot / lengths.thigh
-        rest = Anchor("floor", ((posture.feet_apart - 1) * lengths.hips / 2 / lengths.thigh, 0, posture.feet_forward + ankle_to_toes))
+        apart = (posture.feet_apart - 1) * lengths.hips / 2
+        rest = Anchor(
+            "floor", (apart / lengths.thigh, 0, posture.feet_forward + TOES[2] * lengths.foot / lengths.thigh)
+        )
         target = flip * self._target(f"{side}.foot", rest, lengths.shin)
         yaw, pitch, out = (self.pose[f"{side}.{name}"] for name in ("foot.yaw", "foot.pitch", "knee.out"))
         foot = rotation(1, yaw) @ rotation(0, pitch) * lengths.foot

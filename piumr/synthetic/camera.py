@@ -90,9 +90,9 @@ def observe(joints: Array, camera: Camera, flaws: Flaws) -> tuple[NDArray[np.flo
         flaws: noise and lost hands of the same T frames.
 
     Returns:
-        ``landmarks`` float32 (T, 75, 4): x / width, y / height, z on the scale of x (from the hips; for a hand from its
-        wrist), visibility; NaN where not detected. ``valid`` bool (T, 75). A body landmark outside the image is returned
-        with a visibility near 0, as MediaPipe does; a hand is lost when its middle is outside.
+        ``landmarks`` float32 (T, 75, 4): x / width, y / height, z on the scale of x (from the hips; for a hand from
+        its wrist), visibility; NaN where not detected. ``valid`` bool (T, 75). A body landmark outside the image is
+        returned with a visibility near 0, as MediaPipe does; a hand is lost when its middle is outside.
     """
     image = project(joints, camera)
     noise = JITTER * flaws.jitter + DRIFT * flaws.drift

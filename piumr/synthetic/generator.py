@@ -82,9 +82,7 @@ def world_joints(person: Person, action: str, take: int, seed: int) -> Array:
     return _move(person, action, take, seed)[2]
 
 
-def generate_set(
-    *, persons: int, takes: int, seed: int, actions: Sequence[str] | None = None
-) -> list[Clip]:
+def generate_set(*, persons: int, takes: int, seed: int, actions: Sequence[str] | None = None) -> list[Clip]:
     """Every one of the first ``persons`` persons doing every action ``takes`` times.
 
     Args:

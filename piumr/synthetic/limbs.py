@@ -13,7 +13,9 @@ Array = NDArray[np.float64]
 
 # a flat hand in hand lengths: along the middle finger, towards the thumb, out of the palm
 KNUCKLES = np.array([(0.14, 0.12, 0.04), (0.48, 0.13, 0), (0.49, 0.03, 0), (0.46, -0.07, 0), (0.42, -0.16, 0)])
-PHALANGES = np.array([(0.22, 0.17, 0.14), (0.22, 0.13, 0.11), (0.25, 0.15, 0.11), (0.23, 0.14, 0.11), (0.18, 0.11, 0.10)])
+PHALANGES = np.array(
+    [(0.22, 0.17, 0.14), (0.22, 0.13, 0.11), (0.25, 0.15, 0.11), (0.23, 0.14, 0.11), (0.18, 0.11, 0.10)]
+)
 STRAIGHT = np.array([(0.76, 0.62, 0.2), (0.99, 0.12, 0), (1, 0.01, 0), (0.99, -0.1, 0), (0.97, -0.22, 0)])
 CURLED = np.array([(0.2, -0.54, 0.82), *((0, 0, 1),) * 4])
 FLEXION = np.radians([(20.0, 40.0, 60.0), *((75.0, 95.0, 55.0),) * 4])  # of the three joints of a closed finger
@@ -83,8 +85,15 @@ def two_bones(
 
 
 def align(forward: Array, normal: Array, local: Array) -> Array:
-    """Rotations (T, 3, 3) that turn a local direction ``local`` into ``forward`` and keep the third local axis as close
-    to ``normal`` as that allows; all arguments are (T, 3), ``normal`` is perpendicular to ``forward``.
+    """Rotations that turn one direction into another and the third local axis as close to a normal as that allows.
+
+    Args:
+        forward: (T, 3) world direction that ``local`` is turned into.
+        normal: (T, 3) world direction for the third local axis, not parallel to ``forward``.
+        local: (T, 3) direction in the limb's own axes, not parallel to the third one.
+
+    Returns:
+        (T, 3, 3).
     """
     return _basis(forward, normal) @ np.swapaxes(_basis(local, np.array([0.0, 0.0, 1.0])), -1, -2)
 

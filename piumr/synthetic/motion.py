@@ -1,7 +1,7 @@
 """From an action, a person and a take to the angles and targets of every frame.
 
 A :class:`Take` is one execution: when it starts and how it differs from the person's usual way. It depends on the
-seed and on the numbers of person, action and take alone, so that varying a factor of the person leaves it bit-identical.
+seed and on the numbers of person, action and take alone, so varying a factor of the person leaves it bit-identical.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ FRAMES = (50, 70)
 
 TAKE_STREAM = 1
 
-COMPANY = {"torso.pitch": 2.0, "torso.yaw": 2.5, "torso.roll": 1.5, "head.pitch": 4.0, "head.yaw": 5.0, "head.roll": 3.5}
+COMPANY = {
+    "torso.pitch": 2.5,
+    "torso.yaw": 3.0,
+    "torso.roll": 2.0,
+    "head.pitch": 5.0,
+    "head.yaw": 6.0,
+    "head.roll": 4.5,
+}
 """Degrees (standard deviation over persons) that head and trunk move along with an action."""
 
 
@@ -70,8 +77,10 @@ def sample_take(seed: int, person: int, action: int, take: int) -> Take:
 
 
 def dialect_of(action: Action, dialect: int) -> Action:
-    """One person's own form of an action: the same motions, each in the person's extent, rate and place, and with them
-    small movements of head and trunk that are none of the action's business.
+    """One person's own form of an action.
+
+    The motions are the same, each in the person's extent, rate and place, and with them go small movements of head and
+    trunk that are none of the action's business.
 
     Args:
         action: as declared.
@@ -85,13 +94,13 @@ def dialect_of(action: Action, dialect: int) -> Action:
 
 
 def _own_form(motion: Motion, rng: np.random.Generator, side: int) -> Motion:
-    extent, rate = np.exp(rng.normal(0, (0.3, 0.18)))
+    extent, rate = np.exp(rng.normal(0, (0.35, 0.22)))
     if isinstance(motion, Touch):
         return replace(
             motion,
-            anchor=replace(motion.anchor, at=tuple(np.add(motion.anchor.at, rng.normal(0, 0.03, 3)))),
+            anchor=replace(motion.anchor, at=tuple(np.add(motion.anchor.at, rng.normal(0, 0.04, 3)))),
             curl=None if motion.curl is None else tuple(np.clip(motion.curl + rng.normal(0, 0.15, 5), 0, 1)),
-            angles={name: value + float(rng.normal(0, 9)) for name, value in motion.angles.items()},
+            angles={name: value + float(rng.normal(0, 12)) for name, value in motion.angles.items()},
         )
     if isinstance(motion, Move):
         return replace(motion, amount=motion.amount * extent * (side if motion.sideways else 1))

@@ -89,7 +89,15 @@ class Manner:
 
 @dataclass(frozen=True)
 class Idle:
-    """What a person does all the time without noticing: amplitudes in degrees, ``bounce_hz`` in Hz, ``fidget`` 0 to 1."""
+    """What a person does all the time without noticing.
+
+    Attributes:
+        sway: degrees the trunk sways.
+        head: degrees the head wanders.
+        bounce: degrees the preferred foot bounces on its toes; 0 for most people.
+        bounce_hz: how often, per second.
+        fidget: how far two fingers open and close, as a share of a fist.
+    """
 
     sway: float = 0.8
     head: float = 1.5
@@ -168,7 +176,8 @@ def sample_person(seed: int, index: int) -> Person:
         index: number of the person, at least 0.
     """
     streams = (
-        np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(PERSON_STREAM, index, group))) for group in range(6)
+        np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(PERSON_STREAM, index, group)))
+        for group in range(6)
     )
     body, posture, manner, idle, camera, tempo = streams
     lengths = _sample_lengths(body)
@@ -208,7 +217,7 @@ def _sample_posture(rng: np.random.Generator) -> Posture:
         seat=float(rng.uniform(0.9, 1.25)),
         knees=float(rng.uniform(-8, 30)),
         feet_apart=float(rng.uniform(0.5, 2.2)),
-        feet_forward=float(rng.uniform(0.8, 1.25)),
+        feet_forward=float(rng.uniform(0.8, 1.12)),
         toes_out=float(rng.uniform(-5, 28)),
         hands_along=float(rng.uniform(0.3, 0.95)),
         hands_inward=float(rng.uniform(0, 1)),
@@ -232,7 +241,7 @@ def _sample_idle(rng: np.random.Generator) -> Idle:
     return Idle(
         sway=float(rng.uniform(0.2, 2.0)),
         head=float(rng.uniform(0.5, 5.0)),
-        bounce=float(rng.uniform(2, 9)) if rng.random() < 0.35 else 0.0,
+        bounce=float(rng.uniform(3, 12)) if rng.random() < 0.4 else 0.0,
         bounce_hz=float(rng.uniform(2.0, 5.0)),
         fidget=float(rng.uniform(0, 0.15)),
     )

@@ -92,7 +92,7 @@ def frame_mass(features: Tensor, present: Tensor | None = None, kind: Mass = "mo
     else:
         before = after = features
         if present is not None:
-            # a missing frame repeats the present one on one side, so that the step over a gap falls to the frame behind it
+            # a missing frame repeats its present neighbour, so that the step over a gap falls to the frame behind it
             left, right = neighbours(present)
             before = features @ _select(left, features.dtype).mT
             after = features @ _select(right, features.dtype).mT

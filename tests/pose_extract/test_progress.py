@@ -14,7 +14,7 @@ def test_status_and_log_lines(tmp_path, monkeypatch):
     stream = io.StringIO()
     shown = progress.Progress(dict(zip(jobs, (10, 20, 30), strict=True)), lambda: 600, 5, Console(file=stream))
     with shown:
-        assert shown.status() == "0/3 videos  600000000000 frames/s  5 done before"
+        assert shown.status() == "0/3 videos  600 frames/s  5 done before"
         now[0] += 10
         shown.advance(jobs[2], Outcome("c", "failed"))
         assert shown.status() == "1/3 videos  60 frames/s  0:00:10 left  1 failed  5 done before"

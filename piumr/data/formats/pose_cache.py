@@ -16,7 +16,7 @@ from piumr.errors import PiumrError
 from piumr.layouts import Layout, get_layout
 from piumr.preprocessing import image_points
 from pose_extract.errors import PoseError
-from pose_extract.schema import PoseSequence, read_poses
+from pose_extract.schema import read_poses
 
 if TYPE_CHECKING:
     from piumr.data.declaration import Declaration
@@ -57,22 +57,17 @@ class PoseCache:
                 f"Expected cached poses (.npz) under {poses}, but there are none; run piumr-extract first."
             )
         found = find_labels(declaration, names, self.lists, data, poses, labels)
-        sequences = _read_sequences(poses, sorted(found))
-        found = {name: found[name] for name in sequences}
-        layout = _layout(declaration, sequences, poses)
+        clips, layout = _read_clips(poses, sorted(found), declaration.layout)
+        found = {name: found[name] for name in clips}
         indices, class_names = class_indices([label.text for label in found.values()], declaration.class_names)
-        clips = [
-            image_points(clip.landmarks, clip.valid, clip.meta["width"], clip.meta["height"])
-            for clip in sequences.values()
-        ]
-        empty = [name for name, (_, valid) in zip(found, clips, strict=True) if not valid.any()]
+        empty = [name for name, (_, valid) in clips.items() if not valid.any()]
         if empty:
             logger.warning("%d clips show no person in any frame: %s.", len(empty), ", ".join(empty[:3]))
         splits = [label.split for label in found.values()]
         return SkeletonSet(
-            points=np.concatenate([points for points, _ in clips]),
-            valid=np.concatenate([valid for _, valid in clips]),
-            offsets=np.cumsum([0, *(len(points) for points, _ in clips)]),
+            points=np.concatenate([points for points, _ in clips.values()]),
+            valid=np.concatenate([valid for _, valid in clips.values()]),
+            offsets=np.cumsum([0, *(len(points) for points, _ in clips.values())]),
             labels=np.array(indices),
             names=tuple(found),
             persons=persons_of(declaration, found),
@@ -85,40 +80,35 @@ class PoseCache:
         )
 
 
-def _read_sequences(poses: Path, names: list[str]) -> dict[str, PoseSequence]:
-    """The caches by clip name; broken ones are left out with a warning.
+def _read_clips(
+    poses: Path, names: list[str], layout: Layout | None
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Layout]:
+    """Model coordinates and mask of the caches by clip name, and their layout: ``layout``, else the first cache's.
+
+    Broken caches are left out with a warning.
 
     Raises:
-        PiumrError: if all are broken.
+        PiumrError: if all are broken, or one has another layout; the message then names both.
     """
-    sequences, broken = {}, []
+    clips: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    broken: list[str] = []
     for name in names:
+        path = poses / f"{name}.npz"
         try:
-            sequences[name] = read_poses(poses / f"{name}.npz")
+            clip = read_poses(path)
         except PoseError as error:
             broken.append(str(error))
-    if not sequences:
-        raise PiumrError(
-            f"Expected at least one readable cache under {poses}, but got none; the first says: {broken[0]}"
-        )
-    if broken:
-        logger.warning("%d caches cannot be read and are left out; the first says: %s", len(broken), broken[0])
-    return sequences
-
-
-def _layout(declaration: Declaration, sequences: Mapping[str, PoseSequence], poses: Path) -> Layout:
-    """The layout that every cache must have: the declared one, else the first cache's.
-
-    Raises:
-        PiumrError: if a cache has another; the message names both.
-    """
-    first = next(iter(sequences.values()))
-    layout = declaration.layout or get_layout(first.meta["layout"])
-    for name, clip in sequences.items():
+            continue
+        layout = layout or get_layout(clip.meta["layout"])
         if tuple(clip.meta["joints"]) != layout.joints:
             raise PiumrError(
                 f"Expected the {len(layout)} joints of layout {layout.name}, but got the {len(clip.meta['joints'])} of "
-                f"layout {clip.meta['layout']} in {poses / name}.npz; extract all videos with the same --landmarks, or "
-                "declare that layout in your own dataset.toml."
+                f"layout {clip.meta['layout']} in {path}; extract all videos with the same --landmarks, or declare "
+                "that layout in your own dataset.toml."
             )
-    return layout
+        clips[name] = image_points(clip.landmarks, clip.valid, clip.meta["width"], clip.meta["height"])
+    if broken:
+        logger.warning("%d caches cannot be read and are left out; the first says: %s", len(broken), broken[0])
+    if not clips or layout is None:
+        raise PiumrError(f"Expected a readable cache with a label under {poses}, but got none.")
+    return clips, layout

@@ -29,6 +29,7 @@ def test_list_format_takes_the_last_word_as_label(tmp_path):
         ("labels.csv", "clip,label\na,\n", "line 2: expected no empty field"),
         ("labels.csv", "clip,label,person\na,b,p\nc,d,\n", "line 3: expected no empty field"),
         ("labels.csv", "clip,label\na,b\na,c\n", "line 3: expected one label for clip 'a'"),
+        ("labels.csv", "clip,label\na," + "b" * 200_000, "field larger"),
         ("labels.txt", "a.mp4 1\nb.mp4\n", r"line 2: expected `name.mp4 label`, but got 'b.mp4'"),
     ],
 )

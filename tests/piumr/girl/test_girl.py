@@ -2,6 +2,8 @@
 
 import copy
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -174,3 +176,31 @@ def test_wrong_input_is_named(shapes, message):
 def test_wrong_options_are_named(options):
     with pytest.raises(PiumrError, match=next(iter(options))):
         GIRL(**{"num_classes": 6, "style_features": 8} | options)
+
+
+RANK = """
+import sys
+import torch
+from piumr.girl import GIRL
+
+rank, folder = int(sys.argv[1]), sys.argv[2]
+torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+torch.manual_seed(rank)
+girl = GIRL(5, 6)
+for _ in range(20):
+    n = 9 + rank
+    girl(torch.randn(n, 5), torch.randint(5, (n,)), torch.randn(n, 6))
+torch.save(girl.state_dict(), f"{folder}/{rank}.pt")
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_processes_of_a_distributed_training_agree(tmp_path):
+    """Two real processes that see different samples keep the same running values."""
+    ranks = [subprocess.Popen([sys.executable, "-c", RANK, str(rank), str(tmp_path)]) for rank in range(2)]
+    assert [rank.wait(timeout=300) for rank in ranks] == [0, 0]
+    one, two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    for name, value in one.items():
+        torch.testing.assert_close(value, two[name], msg=name)
+    assert one["style_groups.class_count"].sum() > 20 * (9 + 10) / 2  # both ranks' samples are in

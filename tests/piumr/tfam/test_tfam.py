@@ -168,6 +168,9 @@ def test_bfloat16_autocast_is_close_to_full_precision(train):
             torch.testing.assert_close(out.transport_cost, exact.transport_cost, rtol=0.01, atol=0.01)
             torch.testing.assert_close(out.inconsistency, exact.inconsistency, rtol=0.02, atol=0.02)
         assert tfam.align(x.bfloat16(), valid).plan.dtype == torch.float32
+        plan, spectrum = tfam.align(x, valid).plan, tfam.frequency(x)
+    assert torch.equal(plan, tfam.align(x, valid).plan)  # the transport and the DCT are in full precision
+    assert torch.equal(spectrum, tfam.frequency(x))
     assert all(p.grad is None or p.grad.isfinite().all() for p in backward(tfam, out))
 
 

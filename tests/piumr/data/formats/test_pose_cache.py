@@ -120,7 +120,7 @@ def test_a_corrupt_cache_is_left_out_and_named(tmp_path, write_cache, caplog):
     assert "1 caches cannot be read" in caplog.text
     assert "2.npz" in caplog.text
     (tmp_path / "nod" / "1.npz").write_bytes(b"")
-    with pytest.raises(PiumrError, match="at least one readable cache"):
+    with pytest.raises(PiumrError, match="readable cache with a label"):
         read_set(own_clips(), poses=tmp_path)
 
 

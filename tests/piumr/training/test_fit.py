@@ -1,0 +1,108 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from piumr.data.augment import Augmentation
+from piumr.data.protocols import PersonFolds
+from piumr.data.store import ClipStore
+from piumr.errors import PiumrError
+from piumr.model import ModelConfig
+from piumr.training.config import MethodConfig, OptimConfig, TrainConfig
+from piumr.training.fit import fit, predict
+from piumr.training.module import ActionModule, ema_decay
+from piumr.training.select import best_epoch
+
+CONFIG = TrainConfig(
+    method="erm",
+    model=ModelConfig(backbone_options={"channels": (12, 16), "depths": (1, 1), "dropout": 0.0}, frames=16),
+    optim=OptimConfig(epochs=30, batch_size=6, warmup_epochs=1, learning_rate=0.01),
+    augmentation=Augmentation(mirror=0),
+)
+
+
+@pytest.fixture(scope="module")
+def store(toy_set):
+    return ClipStore.pack(toy_set, 16)
+
+
+@pytest.fixture(scope="module")
+def split(toy_set):
+    return PersonFolds(4).split(toy_set)[0]
+
+
+@pytest.mark.parametrize("method", ["erm", "tfam", "girl", "piumr"])
+def test_every_method_recognises_a_person_it_has_never_seen(store, split, method):
+    outcome = fit(store, split.train, replace(CONFIG, method=method), progress=False)
+    hits = predict(outcome.net, store, split.test).argmax(1) == store.labels[torch.from_numpy(split.test)]
+    assert hits.float().mean() > 0.9
+    assert (outcome.net.tfam is not None) == (method in ("tfam", "piumr"))
+    assert ("group_penalty" in outcome.history[0]) == (method in ("girl", "piumr"))
+    assert [row["epoch"] for row in outcome.history] == list(range(1, 31))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(store, split):
+    config = replace(CONFIG, method="piumr", optim=replace(CONFIG.optim, epochs=2))
+    a, b, c = (fit(store, split.train, replace(config, seed=s), progress=False).net.state_dict() for s in (0, 0, 1))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not all(torch.equal(a[name], c[name]) for name in a)
+
+
+def test_validation_is_logged_and_changes_nothing(store, split):
+    config = replace(CONFIG, optim=replace(CONFIG.optim, epochs=3))
+    plain = fit(store, split.train, config, progress=False)
+    watched = fit(store, split.train, config, validation=split.test, progress=False)
+    assert all("validation_accuracy" in row for row in watched.history)
+    hits = predict(watched.net, store, split.test).argmax(1) == store.labels[torch.from_numpy(split.test)]
+    assert watched.history[-1]["validation_accuracy"] == pytest.approx(float(hits.float().mean()))
+    for name, tensor in plain.net.state_dict().items():
+        assert torch.equal(tensor, watched.net.state_dict()[name])
+
+
+def test_stopping_early_follows_the_same_schedule(store, split):
+    config = replace(CONFIG, optim=replace(CONFIG.optim, epochs=6))
+    full = fit(store, split.train, config, progress=False)
+    part = fit(store, split.train, config, stop_after=3, progress=False)
+    assert len(part.history) == 3
+    assert part.history == full.history[:3]
+
+
+def test_a_loss_that_is_no_number_stops_with_the_way_out(store, split):
+    broken = replace(store, points=torch.full_like(store.points, torch.nan))
+    with pytest.raises(PiumrError, match="learning_rate"):
+        fit(broken, split.train, replace(CONFIG, optim=replace(CONFIG.optim, epochs=1)), progress=False)
+
+
+def test_girl_warms_up_as_plain_training(store, split):
+    """During the warm-up GIRL's loss is cross-entropy: the first epochs equal ERM's."""
+    optim = replace(CONFIG.optim, epochs=4)
+    erm = fit(store, split.train, replace(CONFIG, optim=optim), stop_after=2, progress=False)
+    girl = replace(CONFIG, method="girl", optim=optim, terms=MethodConfig(girl_warmup=0.5))
+    warm = fit(store, split.train, girl, stop_after=3, progress=False)
+    assert [row["group_penalty"] for row in warm.history[:2]] == [0, 0]
+    assert warm.history[2]["group_penalty"] >= 0
+    assert warm.history[0]["loss"] == pytest.approx(erm.history[0]["loss"], rel=1e-3)
+
+
+def test_weight_decay_spares_norms_and_adjacencies(store):
+    from piumr.model import ActionNet
+
+    net = ActionNet(store.layout, 3, 2, CONFIG.model, tfam=True)
+    optimizer = ActionModule(net, CONFIG, 5).configure_optimizers()["optimizer"]
+    decayed = {id(p) for p in optimizer.param_groups[0]["params"]}
+    for name, parameter in net.named_parameters():
+        if "norm" in name or name.endswith("bias") or "adjacency" in name:
+            assert id(parameter) not in decayed, name
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(net.parameters()))
+
+
+def test_ema_time_constant_is_in_epochs():
+    assert ema_decay(2.0, 50) ** 100 == pytest.approx(np.exp(-1))
+    assert ema_decay(0, 50) == 0
+
+
+def test_best_epoch_is_the_best_running_mean():
+    assert best_epoch(np.array([0.1, 0.9, 0.1, 0.6, 0.7, 0.65, 0.2])) == 5
+    assert best_epoch(np.array([0.5, 0.5, 0.5])) == 1
+    assert best_epoch(np.linspace(0, 1, 10)) == 10

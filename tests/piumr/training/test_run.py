@@ -1,0 +1,115 @@
+"""A whole run on a container of one's own: declaration, training, evaluation, export, prediction."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import yaml
+from rich.console import Console
+
+from piumr.data.source import DataConfig
+from piumr.errors import PiumrError
+from piumr.inference import Recognizer
+from piumr.model import ModelConfig
+from piumr.training.config import OptimConfig, TrainConfig
+from piumr.training.run import train_run
+from pose_extract import read_poses
+
+DECLARATION = """
+title = "Toy"
+citation = "ours"
+licence = "none"
+source = "made by a test"
+format = "npz"
+layout = "mediapipe-33"
+protocol = "person-folds"
+[options]
+file = "toy.npz"
+[person]
+column = "subject"
+"""
+
+CONFIG = TrainConfig(
+    model=ModelConfig(backbone_options={"channels": (12, 16), "depths": (1, 1)}, frames=16),
+    optim=OptimConfig(epochs=30, batch_size=6, warmup_epochs=1, learning_rate=0.01),
+)
+
+
+def write_container(folder, clips):
+    np.savez(
+        folder / "toy.npz",
+        frames=np.where(clips.valid[..., None], clips.points, 0),
+        offsets=clips.offsets,
+        label=clips.labels,
+        subject=np.array(clips.persons),
+        class_names=np.array(clips.class_names),
+        joint_names=np.array(clips.layout.joints),
+        sample_id=np.array(clips.names),
+        edges=np.array(clips.layout.edges),
+    )
+    (folder / "dataset.toml").write_text(DECLARATION)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, toy_set):
+    root = tmp_path_factory.mktemp("toy")
+    write_container(root, toy_set)
+    data = DataConfig(dataset=str(root / "dataset.toml"))
+    return train_run(data, CONFIG, "last", root / "run", Console(quiet=True))
+
+
+def test_the_run_folder_holds_everything(finished):
+    names = {path.name for path in finished.folder.iterdir()}
+    assert names >= {"config.yaml", "checkpoint.pt", "model.onnx", "metrics.json", "predictions.csv", "curves.png"}
+    report = json.loads((finished.folder / "metrics.json").read_text())
+    assert report["person_disjoint"] is True
+    assert report["test"]["accuracy"] == finished.metrics.accuracy > 0.9
+    assert report["test"]["persons"]["worst"] <= report["test"]["persons"]["mean"]
+    assert report["versions"]["torch"]
+    config = yaml.safe_load((finished.folder / "config.yaml").read_text())
+    assert config["optim"]["epochs"] == 30
+    assert config["method"] == "piumr"
+
+
+def test_metrics_follow_from_the_predictions_file(finished):
+    rows = list(csv.DictReader((finished.folder / "predictions.csv").open()))
+    assert np.mean([row["label"] == row["predicted"] for row in rows]) == pytest.approx(finished.metrics.accuracy)
+    assert len(rows) == finished.metrics.clips
+    assert len({row["person"] for row in rows}) == finished.metrics.persons.persons
+
+
+def test_the_exported_model_predicts_the_examples_as_the_evaluation_did(finished):
+    rows = list(csv.DictReader((finished.folder / "predictions.csv").open()))
+    predicted = {row["clip"]: row for row in rows}
+    recognizer = Recognizer(finished.folder / "model.onnx", threads=1)
+    examples = sorted((finished.folder / "examples").glob("*.npz"))
+    assert len(examples) == 3  # one a class
+    for path in examples:
+        poses = read_poses(path)
+        row = predicted[poses.meta["source"]["path"]]
+        prediction = recognizer.predict(poses)[0]
+        assert prediction.label == row["predicted"]
+        assert max(prediction.probabilities) == pytest.approx(float(row["confidence"]), abs=2e-3)
+    assert recognizer.card.summary["accuracy"] == finished.metrics.accuracy
+
+
+def test_selection_by_persons_stops_within_the_schedule(tmp_path, toy_set):
+    write_container(tmp_path, toy_set)
+    config = TrainConfig("erm", CONFIG.model, OptimConfig(epochs=3, batch_size=12, warmup_epochs=1))
+    data = DataConfig(dataset=str(tmp_path / "dataset.toml"))
+    run = train_run(data, config, "persons", tmp_path / "run", Console(quiet=True))
+    assert 1 <= run.report["epochs"] <= 3
+
+
+def test_a_fold_that_does_not_exist_is_refused_before_anything_is_written(tmp_path, toy_set):
+    write_container(tmp_path, toy_set)
+    with pytest.raises(PiumrError, match=r"1\.\.4"):
+        train_run(
+            DataConfig(dataset=str(tmp_path / "dataset.toml"), fold=9),
+            CONFIG,
+            "last",
+            tmp_path / "run",
+            Console(quiet=True),
+        )
+    assert not (tmp_path / "run").exists()
