@@ -72,6 +72,7 @@ class STGCNPlusPlus(Backbone):
         parents: parent of each joint; the root is its own.
         channels: channels of each stage.
         depths: blocks of each stage.
+        strides: temporal stride of each stage, taken by its first block.
         dropout: rate before the classifier.
     """
 
@@ -84,10 +85,10 @@ class STGCNPlusPlus(Backbone):
         *,
         channels: Sequence[int] = (64, 128, 256),
         depths: Sequence[int] = (4, 3, 3),
+        strides: Sequence[int] = (1, 2, 2),
         dropout: float = 0.0,
     ) -> None:
         adjacency = spatial_partition(edges, parents)
-        strides = [1 if i == 0 else 2 for i in range(len(channels))]
         stages: list[nn.Module] = []
         width = in_channels
         for out_channels, depth, stride in zip(channels, depths, strides, strict=True):
@@ -122,6 +123,6 @@ def stgcnpp(
 def stgcnpp_small(
     in_channels: int, num_classes: int, edges: Sequence[tuple[int, int]], parents: Sequence[int], **overrides: object
 ) -> STGCNPlusPlus:
-    """ST-GCN++ for a laptop: 5 blocks, 32 to 128 channels (ours)."""
-    sizes: dict[str, object] = {"channels": (32, 64, 128), "depths": (2, 2, 1), "dropout": 0.2}
+    """ST-GCN++ for a laptop: 3 blocks, 32 to 128 channels, every stage halves the frames (ours)."""
+    sizes: dict[str, object] = {"channels": (32, 64, 128), "depths": (1, 1, 1), "strides": (2, 2, 2), "dropout": 0.2}
     return STGCNPlusPlus(in_channels, num_classes, edges, parents, **(sizes | overrides))  # type: ignore[arg-type]

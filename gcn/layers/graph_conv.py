@@ -12,7 +12,8 @@ class GraphConv(nn.Module):
     .. math:: Y = \mathrm{ReLU}\big(\mathrm{BN}(\textstyle\sum_k W_k X A_k) + R(X)\big)
 
     as in ST-GCN++ (Duan et al., PYSKL, ACM MM 2022): the adjacency starts at the skeleton's and is a free parameter.
-    All subsets share one 1x1 convolution and one batched product.
+    The sum runs over neighbours first and over channels in one 1x1 convolution for all subsets: the order that costs
+    less where channels widen.
 
     Shapes:
         - input: (N, C_in, T, V)
@@ -28,7 +29,7 @@ class GraphConv(nn.Module):
         super().__init__()
         self.adjacency = nn.Parameter(adjacency.clone())
         self.subsets = adjacency.shape[0]
-        self.project = nn.Conv2d(in_channels, out_channels * self.subsets, 1)
+        self.project = nn.Conv2d(in_channels * self.subsets, out_channels, 1)
         self.norm = nn.BatchNorm2d(out_channels)
         self.residual: nn.Module = nn.Identity()
         if in_channels != out_channels:
@@ -36,7 +37,7 @@ class GraphConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
-        N, _, T, V = x.shape
-        h = self.project(x).reshape(N, self.subsets, -1, V)  # (N, K, C_out T, V)
-        h = torch.matmul(h, self.adjacency).sum(dim=1).reshape(N, -1, T, V)
+        N, C, T, V = x.shape
+        h = torch.matmul(x.reshape(N, 1, C * T, V), self.adjacency)  # (N, K, C_in T, V)
+        h = self.project(h.reshape(N, self.subsets * C, T, V))
         return torch.relu(self.norm(h) + self.residual(x))

@@ -94,11 +94,11 @@ def dialect_of(action: Action, dialect: int) -> Action:
 
 
 def _own_form(motion: Motion, rng: np.random.Generator, side: int) -> Motion:
-    extent, rate = np.exp(rng.normal(0, (0.35, 0.22)))
+    extent, rate = np.exp(rng.normal(0, (0.4, 0.25)))
     if isinstance(motion, Touch):
         return replace(
             motion,
-            anchor=replace(motion.anchor, at=tuple(np.add(motion.anchor.at, rng.normal(0, 0.04, 3)))),
+            anchor=replace(motion.anchor, at=tuple(np.add(motion.anchor.at, rng.normal(0, 0.05, 3)))),
             curl=None if motion.curl is None else tuple(np.clip(motion.curl + rng.normal(0, 0.15, 5), 0, 1)),
             angles={name: value + float(rng.normal(0, 12)) for name, value in motion.angles.items()},
         )

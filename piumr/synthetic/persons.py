@@ -188,7 +188,7 @@ def sample_person(seed: int, index: int) -> Person:
         manner=_sample_manner(manner),
         idle=_sample_idle(idle),
         camera=_sample_camera(camera),
-        speed=_lognormal(tempo, 0.22),
+        speed=_lognormal(tempo, 0.25),
         amplitude=_lognormal(tempo, 0.3),
         handedness="left" if tempo.random() < 0.15 else "right",
         dialect=int(tempo.integers(1 << 31)),

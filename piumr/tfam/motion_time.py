@@ -65,7 +65,7 @@ def interpolation_matrix(present: Tensor, dtype: torch.dtype = torch.float32) ->
     return _select(left, dtype) * (1 - share) + _select(right, dtype) * share
 
 
-def frame_mass(features: Tensor, present: Tensor | None = None, kind: Mass = "motion") -> Tensor:
+def frame_mass(features: Tensor, fill: Tensor | None = None, kind: Mass = "motion") -> Tensor:
     r"""Mass of each frame, in proportion to the path that the features cover around it.
 
     .. math::
@@ -78,34 +78,28 @@ def frame_mass(features: Tensor, present: Tensor | None = None, kind: Mass = "mo
 
     Args:
         features: (N, C, T) one feature vector for each frame. No gradient flows through the mass.
-        present: (N, T) bool, or None where all frames are.
+        fill: (N, T, T) of :func:`interpolation_matrix`, or None where all frames are present.
         kind: "motion", or "uniform" for equal mass on all present frames.
 
     Returns:
         (N, T) masses that sum to 1 (0 for a clip without a present frame); 0 on missing frames.
     """
-    features = features.detach()
-    tiny = torch.finfo(features.dtype).tiny
-    here = torch.ones_like(features[:, 0]) if present is None else present.to(features.dtype)
-    if kind == "uniform":
-        weight = here
-    else:
-        before = after = features
-        if present is not None:
-            # a missing frame repeats its present neighbour, so that the step over a gap falls to the frame behind it
-            left, right = neighbours(present)
-            before = features @ _select(left, features.dtype).mT
-            after = features @ _select(right, features.dtype).mT
-        motion = 0.5 * (_steps(before, (1, 0)) + _steps(after, (0, 1))) * here
-        mean = motion.sum(1, keepdim=True) / (here.sum(1, keepdim=True) - 1).clamp(min=1)
-        size = torch.linalg.vector_norm(before, dim=(1, 2)).unsqueeze(1)
+    path = features.detach()
+    # a present frame keeps itself
+    here = torch.ones_like(path[:, 0]) if fill is None else (fill.sum(1) > 0).to(path.dtype)
+    tiny = torch.finfo(path.dtype).tiny
+    weight = here
+    if kind == "motion":
+        path = path if fill is None else path @ fill.mT
+        step = torch.linalg.vector_norm(path[:, :, 1:] - path[:, :, :-1], dim=1)
+        motion = 0.5 * (nn.functional.pad(step, (1, 0)) + nn.functional.pad(step, (0, 1)))
+        if fill is not None:
+            # the path through a missing frame belongs to the frames it was filled from: half of a gap to either side
+            motion = (motion.unsqueeze(1) @ fill).squeeze(1)
+        mean = step.sum(1, keepdim=True) / (here.sum(1, keepdim=True) - 1).clamp(min=1)
+        size = torch.linalg.vector_norm(path, dim=(1, 2)).unsqueeze(1)
         weight = (motion + STILL_SHARE * mean + _ROUNDING * size + tiny) * here
     return weight / weight.sum(1, keepdim=True).clamp(min=tiny)
-
-
-def _steps(path: Tensor, pad: tuple[int, int]) -> Tensor:
-    """Lengths (N, T) of the steps along a path (N, C, T), with a zero before or after them."""
-    return nn.functional.pad(torch.linalg.vector_norm(path[:, :, 1:] - path[:, :, :-1], dim=1), pad)
 
 
 def arc_length_time(mass: Tensor) -> Tensor:

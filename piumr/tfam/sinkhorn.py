@@ -17,7 +17,7 @@ def _log_mass(mass: Tensor) -> Tensor:
     return torch.where(positive, torch.where(positive, mass, 1.0).log(), _NO_MASS)
 
 
-def sinkhorn(cost: Tensor, rows: Tensor, columns: Tensor, eps: float = 0.1, iterations: int = 20) -> Tensor:
+def sinkhorn(cost: Tensor, rows: Tensor | None, columns: Tensor, eps: float = 0.1, iterations: int = 20) -> Tensor:
     r"""Plan that minimises an entropic transport cost, by a fixed number of Sinkhorn iterations.
 
     .. math::
@@ -30,7 +30,7 @@ def sinkhorn(cost: Tensor, rows: Tensor, columns: Tensor, eps: float = 0.1, iter
 
     Args:
         cost: (..., M, T) float, finite.
-        rows: (..., M) masses, broadcast against `cost`.
+        rows: (..., M) masses, or None for 1/M each.
         columns: (..., T) masses with the same sum as `rows`, or all zero.
         eps: Weight of the entropy in units of the cost; the plan tends to the exact one as it falls.
         iterations: Number of (column, row) updates, at least 1.
@@ -38,14 +38,17 @@ def sinkhorn(cost: Tensor, rows: Tensor, columns: Tensor, eps: float = 0.1, iter
     Returns:
         (..., M, T) plan of the dtype of `cost`.
     """
-    log_rows, log_columns = _log_mass(rows).unsqueeze(-1), _log_mass(columns).unsqueeze(-2)
+    log_columns = _log_mass(columns).unsqueeze(-2)
+    log_rows = None if rows is None else _log_mass(rows).unsqueeze(-1)
     log_plan = cost * (-1.0 / eps)
     for iteration in range(iterations):
         if iteration > 0:
-            log_plan = torch.log_softmax(log_plan, -1) + log_rows
+            log_plan = torch.log_softmax(log_plan, -1)
+            if log_rows is not None:  # equal masses are a constant, which the next update takes out again
+                log_plan = log_plan + log_rows
         log_plan = torch.log_softmax(log_plan, -2) + log_columns
-    shares = torch.softmax(log_plan, -1)
-    return shares * (rows.unsqueeze(-1) * (columns > 0).unsqueeze(-2))
+    plan = torch.softmax(log_plan, -1) * (columns > 0).unsqueeze(-2)
+    return plan / cost.shape[-2] if rows is None else plan * rows.unsqueeze(-1)
 
 
 def column_error(plan: Tensor, columns: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from piumr.tfam.motion_time import Mass, arc_length_time, frame_mass
+from piumr.tfam.motion_time import Mass, arc_length_time, frame_mass, interpolation_matrix
 from piumr.tfam.precision import full, without_autocast
 from piumr.tfam.sinkhorn import sinkhorn
 
@@ -24,6 +24,7 @@ class Alignment(NamedTuple):
         mass: (N, T) mass b of each frame.
         time: (N, T) arc-length time s of each frame, in 0..1.
         cost: (N, M, T) transport cost C.
+        fill: (N, T, T) matrix that interpolates the missing frames, None where no mask was given.
         features: (N, C, M, V) aligned features z, in the dtype the surrounding network computes in.
     """
 
@@ -31,6 +32,7 @@ class Alignment(NamedTuple):
     mass: Tensor
     time: Tensor
     cost: Tensor
+    fill: Tensor | None
     features: Tensor
 
 
@@ -90,12 +92,12 @@ class TemporalBranch(nn.Module):
         """Align features (N, C, T, V) whose joints are `valid` (N, T, V), or all."""
         with without_autocast(x):
             path, present = joint_mean(full(x), valid)
-            mass = frame_mass(path, present, self.mass)
+            fill = None if present is None else interpolation_matrix(present, path.dtype)
+            mass = frame_mass(path, fill, self.mass)
             time = arc_length_time(mass)
             cost = self._cost(path, mass, time)
-            rows = self.phase_times.new_full((1, len(self.phases)), 1 / len(self.phases), dtype=cost.dtype)
-            plan = sinkhorn(cost, rows, mass, self.eps, self.iterations)
-        return Alignment(plan, mass, time, cost, project(plan.to(x.dtype), x))
+            plan = sinkhorn(cost, None, mass, self.eps, self.iterations)
+        return Alignment(plan, mass, time, cost, fill, project(plan.to(x.dtype), x))
 
     def _cost(self, path: Tensor, mass: Tensor, time: Tensor) -> Tensor:
         """(N, M, T) from the path (N, C, T)."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from piumr.errors import PiumrError
 from piumr.tfam.frequency import FrequencyBranch
-from piumr.tfam.motion_time import Mass, interpolation_matrix
+from piumr.tfam.motion_time import Mass
 from piumr.tfam.precision import full, without_autocast
 from piumr.tfam.temporal import Alignment, TemporalBranch, project
 
@@ -103,12 +103,11 @@ class TFAM(nn.Module):
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Aligned:
         """Align features; see the class for shapes."""
         self._check(x, valid)
-        present = None if valid is None else valid.any(2)  # (N, T)
         alignment = self.temporal(x, valid)
-        zf = self.frequency(x, None if present is None else interpolation_matrix(present))
+        zf = self.frequency(x, alignment.fill)
         with without_autocast(x):
             consistency, alpha = self._consistency(full(x).mean(3), zf.mean(3), alignment.plan)
-            clips = None if present is None else present.any(1)  # (N,)
+            clips = None if valid is None else valid.flatten(1).any(1)  # (N,)
             transport_cost = _mean((alignment.plan * alignment.cost).sum((1, 2)), clips)
             inconsistency = _mean(1 - consistency, clips)
         temporal = self.project_temporal(alignment.features)

@@ -83,8 +83,9 @@ def test_a_class_mean_is_an_exponential_mean_of_its_own_samples():
     torch.testing.assert_close(module.class_sum[0, 0] / module.class_count[0, 0], expected)
 
 
-def test_dead_groups_come_back():
-    world = World(16)
+@pytest.mark.parametrize("persons", [1, 4])
+def test_dead_groups_come_back(persons):
+    world = World(128, persons=persons)  # of one person: no clusters, where a centroid on a sample attracts no other
     module = trained(world, steps=50).train()
     module.group_sum[1:] = 1e3 * module.group_count[1:]  # three centroids far from everything
     for _ in range(150):

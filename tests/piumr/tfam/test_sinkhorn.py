@@ -37,6 +37,12 @@ def test_rows_are_exact_and_columns_converge():
     assert (column_error(few, columns) > 10 * error).all()
 
 
+def test_no_rows_are_equal_rows():
+    cost, _, columns = problem()
+    equal = torch.full((3, 5), 1 / 5, dtype=torch.float64)
+    torch.testing.assert_close(sinkhorn(cost, None, columns), sinkhorn(cost, equal, columns))
+
+
 def test_cost_falls_to_the_linear_program_as_eps_shrinks():
     cost, rows, columns = problem(n=1)
     exact = exact_cost(cost[0].numpy(), rows[0].numpy(), columns[0].numpy())

@@ -16,7 +16,9 @@ from piumr.training.select import best_epoch
 
 CONFIG = TrainConfig(
     method="erm",
-    model=ModelConfig(backbone_options={"channels": (12, 16), "depths": (1, 1), "dropout": 0.0}, frames=16),
+    model=ModelConfig(
+        backbone_options={"channels": (12, 16), "depths": (1, 1), "strides": (1, 2), "dropout": 0.0}, frames=16
+    ),
     optim=OptimConfig(epochs=30, batch_size=6, warmup_epochs=1, learning_rate=0.01),
     augmentation=Augmentation(mirror=0),
 )

@@ -31,7 +31,7 @@ column = "subject"
 """
 
 CONFIG = TrainConfig(
-    model=ModelConfig(backbone_options={"channels": (12, 16), "depths": (1, 1)}, frames=16),
+    model=ModelConfig(backbone_options={"channels": (12, 16), "depths": (1, 1), "strides": (1, 2)}, frames=16),
     optim=OptimConfig(epochs=30, batch_size=6, warmup_epochs=1, learning_rate=0.01),
 )
 
