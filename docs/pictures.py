@@ -25,7 +25,7 @@ def main(path: str) -> None:
     """Draw one row an action and person, time to the right."""
     layout = get_layout("mediapipe-75")
     colours = [COLOURS[layout.parts[b].split()[0]] for _, b in layout.edges]
-    figure = Figure(figsize=(2 * FRAMES * 0.95, len(ACTIONS) * 1.75), layout="constrained")
+    figure = Figure(figsize=(2 * FRAMES * 0.95, len(ACTIONS) * 1.25), layout="constrained")
     grid = figure.subplots(len(ACTIONS), 2 * FRAMES)
     for row, action in enumerate(ACTIONS):
         for column, index in enumerate(PERSONS):
