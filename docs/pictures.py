@@ -1,6 +1,6 @@
 """Draws the README's picture: two synthetic persons doing the same micro-actions.
 
-    python docs/pictures.py docs/images/micro_actions.png
+python docs/pictures.py docs/images/micro_actions.png
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -12,12 +13,14 @@ import torch
 from piumr.errors import PiumrError
 from piumr.inference.model_card import ModelCard
 from piumr.model import ActionNet, ModelConfig
+from pose_extract.atomic import atomic_write
 
 FORMAT = 1
 
 
 def save_checkpoint(path: Path, net: ActionNet, card: ModelCard) -> None:
-    """Write the network's weights, its configuration and its card."""
+    """Write the network's weights, its configuration and its card, whole or not at all."""
+    buffer = io.BytesIO()  # torch reports a full disk as something else
     torch.save(
         {
             "format": FORMAT,
@@ -26,8 +29,10 @@ def save_checkpoint(path: Path, net: ActionNet, card: ModelCard) -> None:
             "card": card.to_dict(),
             "weights": {name: tensor.cpu() for name, tensor in net.state_dict().items()},
         },
-        path,
+        buffer,
     )
+    with atomic_write(path) as file:
+        file.write(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path) -> tuple[ActionNet, ModelCard]:

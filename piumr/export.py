@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from piumr.inference.model_card import METADATA_KEY, ModelCard
 from piumr.model import ActionNet
+from pose_extract.atomic import atomic_write
 
 OPSET = 18
 
@@ -65,9 +65,8 @@ def export_onnx(net: ActionNet, card: ModelCard, path: Path) -> None:
     model = program.model_proto
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     onnx.checker.check_model(model)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_bytes(model.SerializeToString())
-    partial.replace(path)
+    with atomic_write(path) as file:
+        file.write(model.SerializeToString())
 
 
 @contextlib.contextmanager

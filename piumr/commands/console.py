@@ -69,10 +69,10 @@ def _parse(program: str, command: Callable[..., Any], arguments: list[str] | Non
     parameters = inspect.signature(command).parameters
     documentation = parse_docstring(inspect.getdoc(command) or "")
     help_of = {entry.arg_name: entry.description for entry in documentation.params}
-    apart: set[str | int] = {name for name in parameters if hints[name] in (bool, list[Path])}
+    apart = {name for name in parameters if hints[name] in (bool, list[Path])}
     parser = CommandParser(prog=program, description=documentation.description)
     parser.add_argument("--config", action="config", help="take options from a YAML file; --print_config makes one")
-    parser.add_function_arguments(command, as_group=False, as_positional=True, skip=apart)
+    parser.add_function_arguments(command, as_group=False, as_positional=True, skip={*apart})
     for name in sorted(apart):
         if hints[name] is bool:
             parser.add_argument(f"--{name}", action="store_true", help=help_of[name])

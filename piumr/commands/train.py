@@ -19,7 +19,7 @@ from piumr.training.run import Run, Select, train_run
 def train(
     dataset: str | None = None,
     data: Path | None = None,
-    poses: Path = Path("poses"),
+    poses: Path | None = None,
     labels: Path | None = None,
     protocol: str = "",
     fold: int = 1,
@@ -42,13 +42,13 @@ def train(
     Args:
         dataset: name of a shipped data set, or path of a dataset.toml.
         data: folder of the data set's files or lists; the folder of its dataset.toml if not given.
-        poses: folder of cached poses, written by piumr-extract.
+        poses: folder of cached poses, written by piumr-extract; ./poses if not given.
         labels: label file for the poses: labels.csv, or a list with one `name label` a line.
         protocol: which clips train and which test; the data set's default if not given.
         fold: which of the protocol's splits, from 1.
         method: erm (plain), tfam (alignment), girl (group-invariant loss) or piumr (both).
         select: last: a fixed schedule; persons: as many epochs as serve persons left out of training best.
-        out: run folder; runs/<dataset>-<method> with a number if not given.
+        out: run folder; the first free one of runs/1, runs/2, ... if not given.
         overwrite: replace the files of an earlier run in the run folder.
         seed: of the initial weights, the batches and the augmentation.
         precision: auto is bf16-mixed on a GPU that has it, else 32-true.
@@ -59,19 +59,18 @@ def train(
     """
     chosen = DataConfig(dataset, data, poses, labels, protocol, fold)
     if dataset is None:
-        which = f"the poses in {poses}" if poses.is_dir() else "the built-in synthetic persons (no folder poses/ here)"
+        built_in = "the built-in synthetic persons, since there is no folder poses/ here"
+        which = built_in if chosen.is_synthetic else f"the poses in {chosen.pose_folder}"
         console.print(f"No --dataset given: training on {which}.")
     config = TrainConfig(method, model, optim, terms, augmentation, seed, precision)
-    folder = _run_folder(out, chosen, method, overwrite)
-    _summarise(train_run(chosen, config, select, folder, console))
+    _summarise(train_run(chosen, config, select, _run_folder(out, overwrite), console))
     return 0
 
 
-def _run_folder(out: Path | None, data: DataConfig, method: str, overwrite: bool) -> Path:
+def _run_folder(out: Path | None, overwrite: bool) -> Path:
     """The folder to write to: the one asked for, if nothing is lost by it, else the first free one under ``runs/``."""
     if out is None:
-        base = Path("runs") / f"{data.name}-{method}"
-        return next(path for i in itertools.count(2) for path in (base, Path(f"{base}-{i}")) if not path.exists())
+        return next(path for i in itertools.count(1) if not (path := Path("runs") / str(i)).exists())
     if out.exists() and not out.is_dir():
         raise PiumrError(f"Expected `out` to be a folder, but {str(out)!r} is a file.")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
@@ -105,5 +104,5 @@ def _summarise(run: Run) -> None:
     console.print(
         f"Everything is in {run.folder}: model.onnx, metrics.json, predictions.csv, curves.png, checkpoint.pt"
     )
-    examples = run.folder / "examples"
-    console.print(f"Next: piumr-infer {run.folder / 'model.onnx'} {examples if examples.is_dir() else 'poses/'}")
+    if run.try_on is not None:
+        console.print(f"Next: piumr-infer {run.folder / 'model.onnx'} {run.try_on}")

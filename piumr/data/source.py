@@ -22,7 +22,7 @@ class DataConfig:
         dataset: name of a shipped data set or path of a dataset.toml; None for one's own poses, or, where there are
             none, the synthetic persons.
         data: folder of the set's files or lists; None for the folder of its dataset.toml.
-        poses: folder of cached poses.
+        poses: folder of cached poses; None for ./poses.
         labels: label file for the poses; None looks for labels.csv and for folders.
         protocol: name of a protocol; empty for the set's default.
         fold: which of the protocol's splits, from 1.
@@ -30,18 +30,20 @@ class DataConfig:
 
     dataset: str | None = None
     data: Path | None = None
-    poses: Path = Path("poses")
+    poses: Path | None = None
     labels: Path | None = None
     protocol: str = ""
     fold: int = 1
 
     @property
-    def name(self) -> str:
-        """Short name for a run folder."""
-        if self.dataset is None:
-            return self.poses.name if self.poses.is_dir() else SYNTHETIC
-        path = Path(self.dataset)
-        return path.resolve().parent.name if path.suffix == ".toml" else path.name
+    def pose_folder(self) -> Path:
+        """Where cached poses are looked for."""
+        return Path("poses") if self.poses is None else self.poses
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Nothing was asked for and there are no poses: the built-in persons."""
+        return self.dataset is None and self.poses is None and not self.pose_folder.is_dir()
 
 
 def load_set(config: DataConfig) -> tuple[Declaration, SkeletonSet]:
@@ -51,7 +53,7 @@ def load_set(config: DataConfig) -> tuple[Declaration, SkeletonSet]:
         PiumrError: if the declaration, the files or the labels are wrong.
     """
     declaration = _declaration(config)
-    return declaration, read_set(declaration, config.data, config.poses, config.labels)
+    return declaration, read_set(declaration, config.data, config.pose_folder, config.labels)
 
 
 def coordinates(clips: SkeletonSet) -> Coordinates:
@@ -62,13 +64,12 @@ def coordinates(clips: SkeletonSet) -> Coordinates:
 def _declaration(config: DataConfig) -> Declaration:
     if config.dataset is not None:
         return load_declaration(config.dataset)
-    if not config.poses.is_dir():
-        if config.labels is not None:
-            raise PiumrError(
-                f"Expected `poses` to be a folder of cached poses, since labels are given, but there is no "
-                f"{str(config.poses)!r}: run piumr-extract first."
-            )
+    folder = config.pose_folder
+    if config.is_synthetic and config.labels is None:
         return load_declaration(SYNTHETIC)
-    return replace(
-        own_clips(), name=config.poses.resolve().name, title=f"Own videos in {config.poses}", folder=config.poses
-    )
+    if not folder.is_dir():
+        raise PiumrError(
+            f"Expected a folder of cached poses, but there is no {str(folder)!r}: "
+            f"run piumr-extract videos/ --out {folder}"
+        )
+    return replace(own_clips(), name=folder.resolve().name, title=f"Own videos in {folder}", folder=folder)

@@ -15,8 +15,8 @@ COUNT = 8
 FPS = 30.0
 
 
-def write_examples(clips: SkeletonSet, test: np.ndarray, folder: Path) -> None:
-    """Write test clips of different classes and persons to ``folder``; nothing for sets in metres.
+def write_examples(clips: SkeletonSet, test: np.ndarray, folder: Path) -> Path | None:
+    """Write test clips of different classes to ``folder`` and return it; nothing, and None, for sets in metres.
 
     Args:
         clips: the set.
@@ -24,7 +24,7 @@ def write_examples(clips: SkeletonSet, test: np.ndarray, folder: Path) -> None:
         folder: made if there is something to write.
     """
     if coordinates(clips) != "image":
-        return
+        return None
     folder.mkdir(exist_ok=True)
     seen: set[int] = set()
     for index in np.random.default_rng(0).permutation(test):
@@ -35,7 +35,8 @@ def write_examples(clips: SkeletonSet, test: np.ndarray, folder: Path) -> None:
         name = re.sub(r"[^\w.-]+", "_", clips.names[index]).strip("._") or f"clip{index}"
         write_poses(folder / f"{name}.npz", _poses(clips, int(index)))
         if len(seen) == COUNT:
-            return
+            break
+    return folder
 
 
 def _poses(clips: SkeletonSet, index: int) -> PoseSequence:

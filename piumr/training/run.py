@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import platform
+import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +24,8 @@ from torch import Tensor
 import piumr
 from piumr.checkpoint import save_checkpoint
 from piumr.data.clips import SkeletonSet
+from piumr.data.declaration import Declaration
+from piumr.data.formats import PoseCache
 from piumr.data.protocols import Split, make_splits
 from piumr.data.source import DataConfig, coordinates, load_set
 from piumr.data.store import ClipStore
@@ -35,6 +40,9 @@ from piumr.training.fit import Fit, fit, predict
 from piumr.training.module import parameter_count
 from piumr.training.select import select_epochs
 
+ROOM = 64 << 20
+"""Bytes that must be free on the disk of the run folder."""
+
 Select = Literal["last", "persons"]
 """``last`` runs a fixed schedule to its end; ``persons`` asks person folds inside training how long to train."""
 
@@ -47,11 +55,13 @@ class Run:
         folder: the run folder.
         metrics: figures on the test clips.
         report: what ``metrics.json`` holds.
+        try_on: cached poses that the exported model can be tried on, or None for sets in metres.
     """
 
     folder: Path
     metrics: Metrics
     report: dict[str, Any]
+    try_on: Path | None
 
 
 def train_run(data: DataConfig, config: TrainConfig, select: Select, folder: Path, console: Console) -> Run:
@@ -70,6 +80,7 @@ def train_run(data: DataConfig, config: TrainConfig, select: Select, folder: Pat
 
     Raises:
         PiumrError: if the data or the configuration is wrong.
+        OSError: if the disk is full, before training starts.
     """
     declaration, clips = load_set(data)
     splits = make_splits(clips, declaration.protocols, data.protocol or declaration.protocol)
@@ -77,8 +88,10 @@ def train_run(data: DataConfig, config: TrainConfig, select: Select, folder: Pat
         raise PiumrError(f"Expected `fold` to lie in 1..{len(splits)}, but got {data.fold}.")
     split = splits[data.fold - 1]
     folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < ROOM:  # better now than after hours of training
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     (folder / "config.yaml").write_text(_config_text(data, config, select), encoding="utf-8")
-    _describe(declaration.title, clips, split, len(splits), console)
+    _describe(declaration, clips, split, len(splits), console)
 
     config = replace(config, augmentation=config.augmentation.for_set(clips))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -126,7 +139,10 @@ def train_run(data: DataConfig, config: TrainConfig, select: Select, folder: Pat
         version=piumr.__version__,
     )
     _write(folder, outcome, card, clips, split, logits, report)
-    return Run(folder, metrics, report)
+    try_on: Path | None = data.pose_folder
+    if not isinstance(declaration.format, PoseCache):
+        try_on = write_examples(clips, split.test, folder / "examples")
+    return Run(folder, metrics, report, try_on)
 
 
 def versions() -> dict[str, str]:
@@ -147,13 +163,16 @@ def _config_text(data: DataConfig, config: TrainConfig, select: Select) -> str:
     return yaml.safe_dump(json.loads(json.dumps(values, default=str)), sort_keys=False)
 
 
-def _describe(title: str, clips: SkeletonSet, split: Split, splits: int, console: Console) -> None:
+def _describe(declaration: Declaration, clips: SkeletonSet, split: Split, splits: int, console: Console) -> None:
     people = "" if clips.persons is None else f", {len(set(clips.persons))} persons"
-    console.print(f"{title}: {len(clips)} clips, {len(clips.class_names)} classes{people}, {clips.layout.name}")
+    console.print(
+        f"{declaration.title}: {len(clips)} clips, {len(clips.class_names)} classes{people}, {clips.layout.name}"
+    )
     which = f" (1 of {splits} splits; choose with --fold)" if splits > 1 else ""
     console.print(f"Split {split.name}{which}: {len(split.train)} clips train, {len(split.test)} test")
-    if split.note:
-        console.print(f"Note: {split.note}")
+    for note in (declaration.person.note if declaration.person else "", split.note):
+        if note:
+            console.print(f"Note: {note}")
 
 
 def _write(
@@ -172,7 +191,6 @@ def _write(
     _write_history(folder / "history.csv", outcome.history)
     _write_predictions(folder / "predictions.csv", clips, split.test, logits)
     plot_curves(outcome.history, folder / "curves.png")
-    write_examples(clips, split.test, folder / "examples")
 
 
 def _write_history(path: Path, history: list[dict[str, float]]) -> None:
