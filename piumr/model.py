@@ -32,7 +32,7 @@ class ModelConfig:
     backbone_options: dict[str, Any] = field(default_factory=dict)
     streams: tuple[str, ...] = STREAMS
     frames: int = 32
-    tfam_stage: int = 1
+    tfam_stage: int = 0
     tfam_options: dict[str, Any] = field(default_factory=dict)
 
 
