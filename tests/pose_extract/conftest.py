@@ -87,3 +87,13 @@ def run_command(start_command):
         return process.returncode, output, errors
 
     return run
+
+
+EXTRACTING = {"cli", "environment", "extraction", "landmarks", "resume", "runner", "video"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Tests that decode or estimate are skipped where OpenCV cannot be loaded: a minimal Linux has no libGL."""
+    if item.path.stem.removeprefix("test_") in EXTRACTING:
+        pytest.importorskip("cv2", reason="OpenCV needs the system library libGL (libgl1)", exc_type=ImportError)
