@@ -1,8 +1,12 @@
-"""What all tests share: the folder of real data, where it is present."""
+"""What all tests share: one thread, and the folder of real data, where it is present."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# small tensors gain nothing from threads and lose much by them on a busy machine; for child processes too
+os.environ["OMP_NUM_THREADS"] = "1"
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

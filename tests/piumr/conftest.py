@@ -2,18 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 
 from piumr.data.clips import SkeletonSet
 from piumr.layouts import get_layout
 
 CLASSES = ("left arm", "right arm", "nod")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Small tensors gain nothing from threads, and a busy machine loses much by them."""
-    torch.set_num_threads(1)
 
 
 def make_toy_set(persons=4, takes=4, layout="mediapipe-33", seed=0):
