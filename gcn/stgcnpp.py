@@ -17,20 +17,6 @@ from gcn.layers import GraphConv, MultiBranchTemporalConv
 from gcn.registry import register_backbone
 
 
-class JointNorm(nn.Module):
-    """BatchNorm of each channel of each joint on its own: (N, C, T, V) -> (N, C, T, V)."""
-
-    def __init__(self, channels: int, joints: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm1d(channels * joints)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (N, C, T, V)."""
-        N, C, T, V = x.shape
-        flat = x.transpose(2, 3).reshape(N, C * V, T)
-        return self.norm(flat).reshape(N, C, V, T).transpose(2, 3).contiguous()
-
-
 class STGCNBlock(nn.Module):
     """Graph convolution, then temporal convolution, with a residual around both.
 
@@ -100,7 +86,9 @@ class STGCNPlusPlus(Backbone):
                 width = out_channels
             stages.append(nn.Sequential(*blocks))
         super().__init__(
-            JointNorm(in_channels, len(parents)),
+            # one scale a channel, shared by the joints: a norm of each joint on its own blows up for a person who shows
+            # a joint that no training person showed
+            nn.BatchNorm2d(in_channels),
             stages,
             stage_channels=channels,
             stage_strides=strides,

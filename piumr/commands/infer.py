@@ -39,7 +39,7 @@ def infer(model: Path, sources: list[Path], out: Path | None = None, top: int = 
                 poses = _poses(file, recognizer)
                 prediction = recognizer.predict(poses)[0]
             except (PiumrError, PoseError) as error:
-                fail(f"{file}: {error}")
+                fail(str(error) if str(file) in str(error) else f"{file}: {error}")
                 failed += 1
                 continue
             if prediction.label is None:
