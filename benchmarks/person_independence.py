@@ -39,7 +39,7 @@ class Task:
 
 TASKS = {
     "utd_mhad": Task("utd_mhad", "odd-even", epochs=60, frames=32),
-    "mp_holistic_signs": Task(".", "person-folds", epochs=15, frames=16),
+    "mp_holistic_signs": Task(".", "person-folds", epochs=10, frames=16),
     "synthetic": Task("", "", epochs=20, frames=32),
 }
 

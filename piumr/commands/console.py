@@ -13,7 +13,6 @@ from typing import Any, get_type_hints
 
 from docstring_parser import parse as parse_docstring
 from rich.console import Console
-from rich.logging import RichHandler
 
 from piumr.errors import PiumrError
 from pose_extract.errors import PoseError
@@ -27,7 +26,7 @@ EXTRAS = {
 }
 """Which extra brings which modules."""
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def run_command(program: str, module: str, function: str, arguments: list[str] | None = None) -> None:
@@ -42,8 +41,7 @@ def run_command(program: str, module: str, function: str, arguments: list[str] |
         function: its name; it has type hints and a docstring and returns an exit code, None for 0.
         arguments: the command line without the program's name; None takes the process's.
     """
-    handler = RichHandler(console=console, show_time=False, show_path=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
     try:
         command: Callable[..., int | None] = getattr(importlib.import_module(module), function)
         code = command(**_parse(program, command, arguments)) or OK
@@ -60,7 +58,7 @@ def run_command(program: str, module: str, function: str, arguments: list[str] |
 
 def fail(message: str) -> None:
     """Print an error line."""
-    console.print("error:", message, style="red", markup=False)
+    console.print("error:", message, style="red")
 
 
 def _parse(program: str, command: Callable[..., Any], arguments: list[str] | None) -> dict[str, Any]:
@@ -78,8 +76,10 @@ def _parse(program: str, command: Callable[..., Any], arguments: list[str] | Non
             parser.add_argument(f"--{name}", action="store_true", help=help_of[name])
         else:
             parser.add_argument(name, nargs="+", type=str, help=help_of[name])
-    parsed = parser.parse_args(arguments)
-    values = parser.instantiate(parsed)
+    try:
+        values = parser.instantiate(parser.parse_args(arguments))
+    except UnicodeDecodeError:
+        raise PiumrError("Expected `config` to be a YAML file, but it is no UTF-8 text.") from None
     return {
         name: [Path(value) for value in values[name]] if hints[name] == list[Path] else values[name]
         for name in parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 from rich.table import Table
@@ -10,7 +9,6 @@ from rich.table import Table
 from piumr.commands.console import console
 from piumr.data.augment import Augmentation
 from piumr.data.source import DataConfig
-from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 from piumr.training.config import Method, MethodConfig, OptimConfig, Precision, TrainConfig
 from piumr.training.run import Run, Select, train_run
@@ -63,19 +61,8 @@ def train(
         which = built_in if chosen.is_synthetic else f"the poses in {chosen.pose_folder}"
         console.print(f"No --dataset given: training on {which}.")
     config = TrainConfig(method, model, optim, terms, augmentation, seed, precision)
-    _summarise(train_run(chosen, config, select, _run_folder(out, overwrite), console))
+    _summarise(train_run(chosen, config, select, out, console, overwrite))
     return 0
-
-
-def _run_folder(out: Path | None, overwrite: bool) -> Path:
-    """The folder to write to: the one asked for, if nothing is lost by it, else the first free one under ``runs/``."""
-    if out is None:
-        return next(path for i in itertools.count(1) if not (path := Path("runs") / str(i)).exists())
-    if out.exists() and not out.is_dir():
-        raise PiumrError(f"Expected `out` to be a folder, but {str(out)!r} is a file.")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise PiumrError(f"Expected `out` to be an empty folder, but {str(out)!r} holds files: add --overwrite.")
-    return out
 
 
 def _summarise(run: Run) -> None:

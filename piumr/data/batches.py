@@ -62,6 +62,8 @@ class ClipBatches(lightning.LightningDataModule):
         if validation is not None:
             self.validation = Batch(*store.evaluation(validation), store.labels[torch.as_tensor(validation)])
         self.batch_size = min(batch_size, len(train))
+        # a batch of one clip has no statistics of its own: it is left out, any other rest of an epoch is a batch
+        self.rest = len(train) % self.batch_size
         self.augmentation = augmentation
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(store.device).manual_seed(seed)
@@ -69,12 +71,12 @@ class ClipBatches(lightning.LightningDataModule):
     @property
     def steps_per_epoch(self) -> int:
         """Training batches in an epoch."""
-        return len(self.train_indices) // self.batch_size
+        return len(self.train_indices) // self.batch_size + (self.rest > 1)
 
     def train_dataloader(self) -> DataLoader[int]:
-        """Batches of training indices, in a new order every epoch; a last batch that is not full is left out."""
+        """Batches of training indices, in a new order every epoch."""
         indices: Any = self.train_indices.tolist()
-        return DataLoader(indices, self.batch_size, shuffle=True, drop_last=True, generator=self.order)
+        return DataLoader(indices, self.batch_size, shuffle=True, drop_last=self.rest == 1, generator=self.order)
 
     def val_dataloader(self) -> DataLoader[int] | list[Any]:
         """Batches of positions in the validation clips; none where there are no validation clips."""

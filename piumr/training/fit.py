@@ -13,7 +13,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
@@ -62,7 +62,7 @@ def fit(
         PiumrError: if the loss stops being a number or the configuration fits no network.
     """
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    net = ActionNet(store.layout, store.num_classes, store.dimensions, config.model, tfam=config.with_tfam)
+    net = make_net(store, config)
     data = ClipBatches(
         store,
         train,
@@ -75,7 +75,7 @@ def fit(
     history = _History()
     callbacks: list[Callback] = [history]
     if config.optim.ema_epochs > 0:
-        callbacks.append(EMAWeightAveraging(decay=ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
+        callbacks.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
     if progress:
         callbacks.append(RichProgressBar(leave=False))
     with _quiet_lightning():
@@ -93,8 +93,34 @@ def fit(
             num_sanity_val_steps=0,
             log_every_n_steps=1,
         )
-        trainer.fit(module, datamodule=data)
+        try:
+            trainer.fit(module, datamodule=data)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
+        if trainer.interrupted:
+            raise KeyboardInterrupt
     return Fit(net.to(store.device).eval(), history.rows)
+
+
+def moving_average(decay: float) -> WeightAveraging:
+    """Exponential moving average of weights and running statistics; indices and counters are copied.
+
+    Lightning's own averages integer buffers as well: 0.97 * 75 + 0.03 * 75 is cut off to 74.
+    """
+
+    def average(mean: Tensor, current: Tensor, _: Tensor | int) -> Tensor:
+        return torch.lerp(mean, current, 1 - decay) if mean.is_floating_point() else current
+
+    return WeightAveraging(avg_fn=average)
+
+
+def make_net(store: ClipStore, config: TrainConfig) -> ActionNet:
+    """A fresh network for the clips of a store.
+
+    Raises:
+        PiumrError: if the configuration fits no network.
+    """
+    return ActionNet(store.layout, store.num_classes, store.dimensions, config.model, tfam=config.with_tfam)
 
 
 @torch.inference_mode()

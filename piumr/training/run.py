@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
+import itertools
 import json
 import os
 import platform
@@ -36,12 +38,17 @@ from piumr.metrics import Metrics, evaluate
 from piumr.training.config import TrainConfig
 from piumr.training.curves import plot_curves
 from piumr.training.examples import write_examples
-from piumr.training.fit import Fit, fit, predict
+from piumr.training.fit import fit, make_net, predict
 from piumr.training.module import parameter_count
 from piumr.training.select import select_epochs
 
 ROOM = 64 << 20
 """Bytes that must be free on the disk of the run folder."""
+
+WRITTEN = (
+    "config.yaml checkpoint.pt model.onnx metrics.json history.csv predictions.csv curves.png examples/*.npz".split()
+)
+"""What a run writes, and ``overwrite`` removes."""
 
 Select = Literal["last", "persons"]
 """``last`` runs a fixed schedule to its end; ``persons`` asks person folds inside training how long to train."""
@@ -64,49 +71,53 @@ class Run:
     try_on: Path | None
 
 
-def train_run(data: DataConfig, config: TrainConfig, select: Select, folder: Path, console: Console) -> Run:
+def train_run(
+    data: DataConfig,
+    config: TrainConfig,
+    select: Select,
+    out: Path | None,
+    console: Console,
+    overwrite: bool = False,
+) -> Run:
     """Train, evaluate on the protocol's test clips and export; the test clips choose nothing.
 
-    The folder gets ``config.yaml`` at the start and, at the end, ``checkpoint.pt``, ``model.onnx``, ``metrics.json``,
-    ``predictions.csv``, ``history.csv``, ``curves.png`` and ``examples/`` (test clips as cached poses, for sets that
-    have none).
+    The folder gets ``config.yaml`` at the start, ``checkpoint.pt`` as soon as training ends, then ``model.onnx``,
+    ``metrics.json``, ``predictions.csv``, ``history.csv``, ``curves.png`` and ``examples/`` (test clips as cached
+    poses, for sets that have none).
 
     Args:
         data: which clips, labels, protocol and fold.
         config: the training.
         select: how the number of epochs is chosen.
-        folder: an empty or missing folder.
+        out: run folder, empty or missing; None takes the first free one of runs/1, runs/2, ...
         console: where progress is told.
+        overwrite: replace an earlier run in ``out``.
 
     Raises:
-        PiumrError: if the data or the configuration is wrong.
+        PiumrError: if the data or the configuration is wrong; nothing is written then.
         OSError: if the disk is full, before training starts.
     """
     declaration, clips = load_set(data)
+    if len(clips.class_names) < 2:
+        raise PiumrError(f"Expected clips of at least two classes, but got only {clips.class_names[0]!r}.")
     splits = make_splits(clips, declaration.protocols, data.protocol or declaration.protocol)
     if not 1 <= data.fold <= len(splits):
         raise PiumrError(f"Expected `fold` to lie in 1..{len(splits)}, but got {data.fold}.")
     split = splits[data.fold - 1]
-    folder.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(folder).free < ROOM:  # better now than after hours of training
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-    (folder / "config.yaml").write_text(_config_text(data, config, select), encoding="utf-8")
-    _describe(declaration, clips, split, len(splits), console)
-
     config = replace(config, augmentation=config.augmentation.for_set(clips))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     store = ClipStore.pack(clips, config.model.frames).to(device)
+    parameters = parameter_count(make_net(store, config))
+
+    folder = claim_folder(out, overwrite)
+    (folder / "config.yaml").write_text(_config_text(data, config, select), encoding="utf-8")
+    _describe(declaration, clips, split, len(splits), console)
     started = time.perf_counter()
     epochs = config.optim.epochs
     if select == "persons":
         epochs = select_epochs(clips, store, split.train, config, console)
         console.print(f"Selected {epochs} of {config.optim.epochs} epochs; training on all training persons.")
     outcome = fit(store, split.train, config, stop_after=epochs, progress=console.is_terminal)
-    seconds = time.perf_counter() - started
-
-    logits = predict(outcome.net, store, split.test)
-    persons = None if clips.persons is None else [clips.persons[i] for i in split.test]
-    metrics = evaluate(logits, torch.from_numpy(clips.labels[split.test]), persons, clips.coarse)
     facts = {
         "dataset": declaration.name,
         "protocol": data.protocol or declaration.protocol or ("random" if clips.persons is None else "person-folds"),
@@ -118,12 +129,8 @@ def train_run(data: DataConfig, config: TrainConfig, select: Select, folder: Pat
         "epochs": epochs,
         "train_clips": len(split.train),
         "test_clips": len(split.test),
-        "parameters": parameter_count(outcome.net),
-    }
-    report = {
-        **facts,
-        "test": metrics.to_dict(),
-        "train_seconds": round(seconds, 1),
+        "parameters": parameters,
+        "train_seconds": round(time.perf_counter() - started, 1),
         "device": str(device),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -135,14 +142,55 @@ def train_run(data: DataConfig, config: TrainConfig, select: Select, folder: Pat
         coordinates=coordinates(clips),
         coarse=clips.coarse,
         coarse_names=clips.coarse_names,
-        summary={**facts, "accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1},
+        summary=facts,
         version=piumr.__version__,
     )
-    _write(folder, outcome, card, clips, split, logits, report)
+    save_checkpoint(folder / "checkpoint.pt", outcome.net, card)  # whatever happens from here on, the training is safe
+
+    logits = predict(outcome.net, store, split.test)
+    persons = None if clips.persons is None else [clips.persons[i] for i in split.test]
+    metrics = evaluate(logits, torch.from_numpy(clips.labels[split.test]), persons, clips.coarse)
+    card = replace(card, summary={**facts, "accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1})
+    report = {**facts, "test": metrics.to_dict()}
+    save_checkpoint(folder / "checkpoint.pt", outcome.net, card)
+    (folder / "metrics.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    export_onnx(outcome.net, card, folder / "model.onnx")
+    _write_history(folder / "history.csv", outcome.history)
+    _write_predictions(folder / "predictions.csv", clips, split.test, logits)
+    plot_curves(outcome.history, folder / "curves.png")
     try_on: Path | None = data.pose_folder
     if not isinstance(declaration.format, PoseCache):
         try_on = write_examples(clips, split.test, folder / "examples")
     return Run(folder, metrics, report, try_on)
+
+
+def claim_folder(out: Path | None, overwrite: bool) -> Path:
+    """Make the run folder: the one asked for, if nothing is lost by it, else the first free one under ``runs/``.
+
+    Raises:
+        PiumrError: if ``out`` is a file, or holds files and ``overwrite`` is not set.
+        OSError: if it cannot be made, or the disk is full.
+    """
+    if out is None:
+        numbers = itertools.count(1)
+        while True:
+            folder = Path("runs") / str(next(numbers))
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(parents=True)
+                break
+    else:
+        folder = out
+        if folder.exists() and not folder.is_dir():
+            raise PiumrError(f"Expected `out` to be a folder, but {str(out)!r} is a file.")
+        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+            raise PiumrError(f"Expected `out` to be an empty folder, but {str(out)!r} holds files: add --overwrite.")
+        folder.mkdir(parents=True, exist_ok=True)
+        for pattern in WRITTEN:
+            for file in folder.glob(pattern):
+                file.unlink()
+    if shutil.disk_usage(folder).free < ROOM:  # better now than after hours of training
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    return folder
 
 
 def versions() -> dict[str, str]:
@@ -173,24 +221,6 @@ def _describe(declaration: Declaration, clips: SkeletonSet, split: Split, splits
     for note in (declaration.person.note if declaration.person else "", split.note):
         if note:
             console.print(f"Note: {note}")
-
-
-def _write(
-    folder: Path,
-    outcome: Fit,
-    card: ModelCard,
-    clips: SkeletonSet,
-    split: Split,
-    logits: Tensor,
-    report: dict[str, Any],
-) -> None:
-    net = outcome.net.cpu()
-    save_checkpoint(folder / "checkpoint.pt", net, card)
-    export_onnx(net, card, folder / "model.onnx")
-    (folder / "metrics.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-    _write_history(folder / "history.csv", outcome.history)
-    _write_predictions(folder / "predictions.csv", clips, split.test, logits)
-    plot_curves(outcome.history, folder / "curves.png")
 
 
 def _write_history(path: Path, history: list[dict[str, float]]) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from piumr.data.augment import Augmentation
+from piumr.data.batches import ClipBatches
 from piumr.data.protocols import PersonFolds
 from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
@@ -93,10 +94,43 @@ def test_weight_decay_spares_norms_and_adjacencies(store):
     net = ActionNet(store.layout, 3, 2, CONFIG.model, tfam=True)
     optimizer = ActionModule(net, CONFIG, 5).configure_optimizers()["optimizer"]
     decayed = {id(p) for p in optimizer.param_groups[0]["params"]}
-    for name, parameter in net.named_parameters():
-        if "norm" in name or name.endswith("bias") or "adjacency" in name:
-            assert id(parameter) not in decayed, name
+    norms = [m for m in net.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    spared = {id(p) for norm in norms for p in norm.parameters()}
+    spared |= {id(p) for name, p in net.named_parameters() if name.endswith("bias") or "adjacency" in name}
+    assert len(norms) > 10
+    assert not decayed & spared
+    assert decayed >= {id(m.weight) for m in net.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)}
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(net.parameters()))
+
+
+@pytest.mark.parametrize(("clips", "batch", "steps"), [(36, 6, 6), (37, 6, 6), (38, 6, 7), (5, 32, 1), (1, 32, 1)])
+def test_every_clip_trains_but_none_alone(store, clips, batch, steps):
+    data = ClipBatches(store, np.arange(clips), None, batch_size=batch, augmentation=Augmentation(), seed=0)
+    sizes = [len(indices) for indices in data.train_dataloader()]
+    assert len(sizes) == data.steps_per_epoch == steps
+    assert min(sizes) > 1 or clips == 1
+    assert clips - sum(sizes) <= 1
+
+
+def test_interrupting_reaches_the_caller(store, split, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ActionModule, "training_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit(store, split.train, CONFIG, progress=False)
+
+
+def test_averaging_moves_weights_and_leaves_indices_alone(store, split):
+    config = replace(CONFIG, optim=replace(CONFIG.optim, epochs=4))
+    averaged = fit(store, split.train, config, progress=False).net
+    last = fit(store, split.train, replace(config, optim=replace(config.optim, ema_epochs=0)), progress=False).net
+    assert averaged.streams.parents.tolist() == list(store.layout.parents)
+    for (name, a), b in zip(averaged.named_buffers(), last.buffers(), strict=True):
+        assert a.is_floating_point() or torch.equal(a, b), name
+    a, b = averaged.backbone.classifier.weight, last.backbone.classifier.weight
+    assert not torch.equal(a, b)
+    torch.testing.assert_close(a, b, atol=0.02, rtol=0.1)
 
 
 def test_ema_time_constant_is_in_epochs():

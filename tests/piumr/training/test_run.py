@@ -2,18 +2,20 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import yaml
 from rich.console import Console
 
+from piumr.checkpoint import load_checkpoint
 from piumr.data.source import DataConfig
 from piumr.errors import PiumrError
 from piumr.inference import Recognizer
 from piumr.model import ModelConfig
 from piumr.training.config import OptimConfig, TrainConfig
-from piumr.training.run import train_run
+from piumr.training.run import claim_folder, train_run
 from pose_extract import read_poses
 
 DECLARATION = """
@@ -113,3 +115,41 @@ def test_a_fold_that_does_not_exist_is_refused_before_anything_is_written(tmp_pa
             Console(quiet=True),
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_training_is_saved_before_anything_else_can_fail(tmp_path, toy_set, monkeypatch):
+    def out_of_memory(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("piumr.training.run.predict", out_of_memory)
+    write_container(tmp_path, toy_set)
+    config = TrainConfig("erm", CONFIG.model, OptimConfig(epochs=1, batch_size=12, warmup_epochs=0))
+    data = DataConfig(dataset=str(tmp_path / "dataset.toml"))
+    with pytest.raises(RuntimeError):
+        train_run(data, config, "last", tmp_path / "run", Console(quiet=True))
+    net, card = load_checkpoint(tmp_path / "run" / "checkpoint.pt")
+    assert card.class_names == toy_set.class_names
+    assert net.tfam is None
+
+
+def test_run_folders_are_numbered_and_never_shared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [claim_folder(None, overwrite=False).name for _ in range(3)] == ["1", "2", "3"]
+
+
+def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path):
+    for name in ("model.onnx", "notes.txt"):
+        (tmp_path / name).write_text("old")
+    with pytest.raises(PiumrError, match="--overwrite"):
+        claim_folder(tmp_path, overwrite=False)
+    claim_folder(tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_one_class_is_refused_before_training(tmp_path, toy_set):
+    one = toy_set.subset(np.flatnonzero(toy_set.labels == 0))
+    write_container(tmp_path, replace(one, class_names=("only",), coarse=None, coarse_names=None))
+    with pytest.raises(PiumrError, match="two classes"):
+        train_run(
+            DataConfig(dataset=str(tmp_path / "dataset.toml")), CONFIG, "last", tmp_path / "run", Console(quiet=True)
+        )
