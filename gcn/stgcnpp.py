@@ -60,6 +60,9 @@ class STGCNPlusPlus(Backbone):
         depths: blocks of each stage.
         strides: temporal stride of each stage, taken by its first block.
         dropout: rate before the classifier.
+
+    Raises:
+        ValueError: if channels, depths and strides are no equally long lists of numbers in range.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class STGCNPlusPlus(Backbone):
         strides: Sequence[int] = (1, 2, 2),
         dropout: float = 0.0,
     ) -> None:
+        _check_stages(channels, depths, strides)
         adjacency = spatial_partition(edges, parents)
         stages: list[nn.Module] = []
         width = in_channels
@@ -96,6 +100,19 @@ class STGCNPlusPlus(Backbone):
             num_joints=len(parents),
             num_classes=num_classes,
             dropout=dropout,
+        )
+
+
+def _check_stages(channels: Sequence[int], depths: Sequence[int], strides: Sequence[int]) -> None:
+    # the limits are far beyond what is of use: they keep a typo from exhausting the memory
+    for name, values, most in (("channels", channels, 4096), ("depths", depths, 64), ("strides", strides, 64)):
+        if not isinstance(values, list | tuple) or not all(isinstance(n, int) and 1 <= n <= most for n in values):
+            raise ValueError(f"Expected `{name}` to be a list of whole numbers in 1..{most}, but got {values!r}.")
+    lengths = len(channels), len(depths), len(strides)
+    if lengths[0] < 1 or len(set(lengths)) > 1:
+        raise ValueError(
+            "Expected `channels`, `depths` and `strides` to have one number for each of at least one stage, but got "
+            f"{lengths[0]}, {lengths[1]} and {lengths[2]} numbers."
         )
 
 

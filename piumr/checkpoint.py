@@ -55,7 +55,11 @@ def load_checkpoint(path: Path) -> tuple[ActionNet, ModelCard]:
         config = ModelConfig(**saved["model"])
         net = ActionNet(card.layout, len(card.class_names), card.dimensions, config, tfam=saved["tfam"])
         net.load_state_dict(saved["weights"])
-    except (KeyError, TypeError, RuntimeError) as error:
+    except KeyError as error:
+        raise PiumrError(
+            f"Expected a whole PIUmr checkpoint, but {str(path)!r} is incomplete: it lacks {error}."
+        ) from None
+    except (TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise PiumrError(f"Expected the weights in {str(path)!r} to fit the model they name, but: {reason}") from None
     return net.eval(), card

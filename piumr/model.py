@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gcn import create_backbone, downsample_valid, list_backbones
 from piumr.errors import PiumrError
 from piumr.girl import style_statistics
+from piumr.inference.model_card import MAX_FRAMES
 from piumr.layouts import Layout
 from piumr.streams import STREAMS, Streams
 from piumr.tfam import TFAM
@@ -22,8 +23,8 @@ class ModelConfig:
     Attributes:
         backbone: name of a registered backbone (``gcn.list_backbones()``).
         backbone_options: overrides of the backbone, such as ``channels``.
-        streams: input channels derived from the joints: joint, bone, motion.
-        frames: frames T that every clip is resampled to.
+        streams: input channels derived from the joints: joint, bone, motion, each at most once.
+        frames: frames T that every clip is resampled to, 1..4096; at least 2 where TFAM is used.
         tfam_stage: backbone stage (from 0) that TFAM follows; an earlier stage has more frames to align.
         tfam_options: arguments of TFAM, such as ``eps``.
     """
@@ -34,6 +35,17 @@ class ModelConfig:
     frames: int = 32
     tfam_stage: int = 0
     tfam_options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check what no part of the network does.
+
+        Raises:
+            PiumrError: if the frames are out of range or a stream comes twice.
+        """
+        if not isinstance(self.frames, int) or not 1 <= self.frames <= MAX_FRAMES:
+            raise PiumrError(f"Expected `frames` to be a whole number in 1..{MAX_FRAMES}, but got {self.frames!r}.")
+        if len(set(self.streams)) < len(self.streams):
+            raise PiumrError(f"Expected every one of `streams` once, but got {', '.join(self.streams)}.")
 
 
 class NetOutput(NamedTuple):
@@ -110,8 +122,9 @@ class ActionNet(nn.Module):
         transport_cost = inconsistency = None
         for index, stage in enumerate(self.backbone.stages):
             x = stage(x)
+            valid = downsample_valid(valid, x.shape[2])  # stage by stage, as the strides do
             if index == 0:
-                style = style_statistics(x, downsample_valid(valid, x.shape[2]))
+                style = style_statistics(x, valid)
             if self.tfam is not None and index == self.config.tfam_stage:
-                x, transport_cost, inconsistency = self.tfam(x, downsample_valid(valid, x.shape[2]))
+                x, transport_cost, inconsistency = self.tfam(x, valid)
         return NetOutput(self.backbone.forward_head(x, valid), style, transport_cost, inconsistency)

@@ -20,6 +20,10 @@ VISIBILITY = 0.5
 """Landmarks below this visibility count as missing: MediaPipe returns all 33 body points, even those out of view."""
 
 
+LIMIT = 1e12
+"""Coordinates must stay below. Divided by the smallest unit, 1e-6, and squared by a model, they still are float32."""
+
+
 def image_points(landmarks: Points, valid: Mask, width: float, height: float) -> tuple[Points, Mask]:
     """Model coordinates of landmarks normalised by image size: ``(x W / H, y)``, so that a circle is a circle.
 
@@ -57,7 +61,7 @@ def normalise(points: Points, valid: Mask, layout: Layout) -> tuple[Points, Mask
         points float32 (T, V, C), finite, and valid. A clip without any valid joint is all zeros.
 
     Raises:
-        PiumrError: if shapes and layout do not agree or a valid point is not finite.
+        PiumrError: if shapes and layout do not agree or a valid point is not finite and below :data:`LIMIT`.
     """
     _check(points, valid, len(layout), layout.name)
     if not valid.any():
@@ -107,8 +111,10 @@ def _check(points: Points, valid: Mask, joints: int, layout_name: str) -> None:
         )
     if valid.shape != points.shape[:2] or valid.dtype != np.bool_:
         raise PiumrError(f"Expected `valid` bool of shape {points.shape[:2]}, but got {valid.dtype} {valid.shape}.")
-    if not np.isfinite(points[valid]).all():
-        raise PiumrError("Expected every valid point to be finite, but got NaN or infinity.")
+    seen = points[valid]
+    wrong = seen[~(np.abs(seen) < LIMIT)]  # so written, NaN is wrong as well
+    if len(wrong):
+        raise PiumrError(f"Expected every valid point to be finite and below {LIMIT:g}, but got {wrong[0]:g}.")
 
 
 def _fill_in_time(points: NDArray[np.float64], valid: Mask) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -33,8 +34,12 @@ _DAMAGE = (
     KeyError,
     OverflowError,
     NotImplementedError,  # a compression that zipfile does not know
-    RuntimeError,  # an encrypted entry
+    RuntimeError,  # an encrypted entry; RecursionError too
+    SyntaxError,  # NumPy parses a header as Python's literals
+    tokenize.TokenError,
+    MemoryError,  # from the parser as well, for brackets in brackets
 )
+"""What zipfile and NumPy raise for a damaged ``.npz``."""
 
 
 class Archive:
@@ -75,9 +80,15 @@ def open_archive(path: Path, keys: tuple[str, ...]) -> Iterator[Archive]:
         raise
     except OSError as error:
         raise PoseError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except _DAMAGE as error:
-        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PoseError(f"{path} is damaged or not an .npz file ({detail}); delete it and extract it again.") from None
+    except DAMAGE as error:
+        raise PoseError(
+            f"{path} is damaged or not an .npz file ({first_line(error)}); delete it and extract it again."
+        ) from None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, else its name."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _header(stream: IO[bytes]) -> tuple[int, int]:

@@ -26,6 +26,12 @@ SCHEMA = 1
 WORLD_POINTS = 33
 """Body points in metres that MediaPipe's layouts carry in ``world``."""
 
+MAX_LANDMARK = 1e4
+"""Largest landmark, in image sizes: no estimate is further out; damage, such as 3e38, must not reach a model."""
+
+MAX_PIXELS = 2**20
+"""Largest width and height of an image, many times what any camera or codec gives."""
+
 _KEYS = ("landmarks", "world", "valid", "timestamps")
 
 
@@ -68,8 +74,13 @@ class PoseSequence:
         self._check_array("world", np.float32, (T, W, 3))
         self._check_array("valid", np.bool_, (T, V))
         self._check_array("timestamps", np.float64, (T,))
-        if not np.isfinite(self.landmarks[self.valid]).all():
-            raise PoseError("Expected `landmarks` to be finite wherever `valid` is true, but got NaN or infinity.")
+        seen = self.landmarks[self.valid]
+        wrong = seen[~(np.abs(seen) < MAX_LANDMARK)]  # so written, NaN is wrong as well
+        if len(wrong):
+            raise PoseError(
+                f"Expected `landmarks` to be finite and below {MAX_LANDMARK:g} wherever `valid` is true, but got "
+                f"{wrong[0]:g}."
+            )
         if not np.isfinite(self.timestamps).all() or (np.diff(self.timestamps) < 0).any():
             raise PoseError("Expected `timestamps` to be finite seconds that never decrease.")
 
@@ -157,7 +168,7 @@ def check_meta(meta: Mapping[str, Any]) -> None:
         "a list of pairs of joint indices",
     )
     for key in ("width", "height"):
-        _require(type(meta.get(key)) is int and meta[key] > 0, key, "a positive number of pixels")
+        _require(type(meta.get(key)) is int and 0 < meta[key] <= MAX_PIXELS, key, "a number of pixels, 1 to 2**20,")
 
 
 def _require(condition: bool, key: str, expectation: str) -> None:

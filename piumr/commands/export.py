@@ -6,6 +6,7 @@ from pathlib import Path
 
 from piumr.checkpoint import load_checkpoint
 from piumr.commands.console import console
+from piumr.commands.infer import check_out
 from piumr.export import export_onnx
 
 
@@ -16,8 +17,10 @@ def export(run: Path, out: Path | None = None) -> int:
         run: run folder of piumr-train-gcn.
         out: the file to write; model.onnx in the run folder if not given.
     """
-    net, card = load_checkpoint(run / "checkpoint.pt")
+    checkpoint = run / "checkpoint.pt"
+    net, card = load_checkpoint(checkpoint)
     path = out or run / "model.onnx"
+    check_out(path, [checkpoint])
     export_onnx(net, card, path)
     console.print(f"Wrote {path}: {len(card.class_names)} classes, layout {card.layout.name}, {card.frames} frames.")
     return 0

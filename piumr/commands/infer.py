@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from piumr.commands.console import OK, SOME_FAILED, console, fail
 from piumr.errors import PiumrError
 from piumr.inference import Recognizer
 from pose_extract import PoseError, PoseSequence, read_poses
+from pose_extract.atomic import atomic_write
 from pose_extract.discovery import SUFFIXES
 
 
@@ -24,14 +26,19 @@ def infer(model: Path, sources: list[Path], out: Path | None = None, top: int = 
     Args:
         model: a model.onnx, written by piumr-train-gcn or piumr-export.
         sources: files or folders.
-        out: file for the JSON lines; standard output if not given.
+        out: file for the JSON lines, written when all is done; standard output if not given.
         top: how many classes a line names, best first.
-        threads: threads of ONNX Runtime.
+        threads: threads of ONNX Runtime, at most as many as there are processors.
     """
     if top < 1:
         raise PiumrError(f"Expected `top` to be at least 1, but got {top}.")
-    recognizer = Recognizer(model, threads)
+    processors = os.cpu_count() or 1
+    if threads is not None and not 1 <= threads <= processors:
+        raise PiumrError(f"Expected `threads` to lie in 1..{processors}, the processors there are, but got {threads}.")
     files = [file for source in sources for file in _files(source)]
+    if out is not None:
+        check_out(out, [model, *files])
+    recognizer = Recognizer(model, threads)
     failed = 0
     with _lines(out) as lines:
         for file in files:
@@ -39,16 +46,34 @@ def infer(model: Path, sources: list[Path], out: Path | None = None, top: int = 
                 poses = _poses(file, recognizer)
                 prediction = recognizer.predict(poses)[0]
             except (PiumrError, PoseError) as error:
-                fail(str(error) if str(file) in str(error) else f"{file}: {error}")
+                fail(_printable(str(error) if str(file) in str(error) else f"{file}: {error}"))
                 failed += 1
                 continue
             if prediction.label is None:
-                console.print(f"{file}: no person was seen, so there is no prediction.")
+                console.print(_printable(f"{file}: no person was seen, so there is no prediction."), markup=False)
             record = {"source": str(file), "frames": len(poses), **prediction.to_dict(top)}
-            print(json.dumps(record, ensure_ascii=False), file=lines, flush=True)
+            line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+            lines.write(line.encode("utf-8", "replace"))  # a file name may hold bytes that are no text
+            lines.flush()
     if failed:
         console.print(f"{failed} of {len(files)} sources failed.")
     return SOME_FAILED if failed else OK
+
+
+def check_out(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a file to write that cannot become one, or that would take the place of an input.
+
+    Raises:
+        PiumrError: if ``out`` is a folder or a device, its folder is missing, or it is one of ``inputs``.
+    """
+    if out.exists() and not out.is_file():
+        raise PiumrError(f"Expected `out` to be a file to write, but {str(out)!r} is a folder or a device.")
+    if not out.resolve().parent.is_dir():
+        raise PiumrError(
+            f"Expected `out` to be in a folder that exists, but {str(out.parent)!r} does not: make it first."
+        )
+    if out.resolve() in {path.resolve() for path in inputs}:
+        raise PiumrError(f"Expected `out` to be a new file, but {str(out)!r} is one that is read: choose another name.")
 
 
 def _files(source: Path) -> list[Path]:
@@ -64,8 +89,10 @@ def _files(source: Path) -> list[Path]:
 
 
 def _poses(file: Path, recognizer: Recognizer) -> PoseSequence:
-    if file.suffix == ".npz":
+    if file.suffix.lower() == ".npz":
         return read_poses(file)
+    if not _is_text(str(file.absolute())):  # OpenCV would end the process
+        raise PiumrError("Expected a video whose path is valid UTF-8, but this one's is not: rename it.")
     from pose_extract import extract_video
 
     with_hands = any("hand_" in joint for joint in recognizer.card.layout.joints)
@@ -73,9 +100,20 @@ def _poses(file: Path, recognizer: Recognizer) -> PoseSequence:
 
 
 @contextlib.contextmanager
-def _lines(out: Path | None) -> Iterator[TextIO]:
+def _lines(out: Path | None) -> Iterator[IO[bytes]]:
+    """Where the JSON lines go, as UTF-8 whatever the terminal's encoding is."""
     if out is None:
-        yield sys.stdout
+        yield sys.stdout.buffer
         return
-    with out.open("w", encoding="utf-8") as file:
+    with atomic_write(out.resolve()) as file:  # a link stays a link
         yield file
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path has only bytes that are UTF-8; Python stands in surrogates for the others."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
+
+
+def _printable(text: str) -> str:
+    """File names may hold line breaks, control codes and bytes that are no text; a terminal should not."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import math
 import re
 import tomllib
 import types
@@ -51,6 +52,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import piumr
 from piumr.data.formats import FORMATS, Format
 from piumr.data.formats.pose_cache import PoseCache
+from piumr.data.labels import MAX_DIGITS
 from piumr.data.protocols import GENERIC, KINDS, Protocol
 from piumr.errors import PiumrError
 from piumr.layouts import Layout, get_layout
@@ -119,11 +121,14 @@ class LabelRule:
         """The class index in a clip's name.
 
         Raises:
-            PiumrError: if the pattern does not occur in it or gives no number.
+            PiumrError: if the pattern does not occur in it or gives no number of at most 18 digits.
         """
         text = _search(self.pattern, name, "label")
-        if not text.isdecimal():
-            raise PiumrError(f"Expected a number for the label in clip name {name!r}, but got {text!r}.")
+        if not text.isdecimal() or len(text) > MAX_DIGITS:
+            raise PiumrError(
+                f"Expected a number of at most {MAX_DIGITS} digits for the label in clip name {name[:80]!r}, but got "
+                f"{text[:80]!r}."
+            )
         return int(text) - self.first
 
 
@@ -233,9 +238,10 @@ def load_declaration(dataset: str | Path) -> Declaration:
         PiumrError: if there is none or it is wrong; the message says file, key, what was expected and what came.
     """
     file = find_declaration(dataset)
+    text = _read_text(file)
     try:
-        raw = tomllib.loads(_read_text(file))
-    except tomllib.TOMLDecodeError as error:
+        raw = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError also for thousands of digits, the other for brackets
         raise PiumrError(f"{file}: expected a TOML file, but got a syntax error: {error}.") from None
     table = _from_table(_Table, raw, file)
     reader = _from_table(_choose(FORMATS, table.format, file, "format"), table.options, file, "options.")
@@ -245,6 +251,8 @@ def load_declaration(dataset: str | Path) -> Declaration:
         layout = get_layout(table.layout) if table.layout else None
     except PiumrError as error:
         raise PiumrError(f"{file}: key `layout`: {error}") from None
+    if table.fps is not None and not 0 < table.fps < math.inf:
+        raise _wrong(file, "fps", "a positive number", table.fps)
     class_names, coarse, coarse_names = _classes(table, file)
     protocols = {**GENERIC, **{name: _protocol(name, entry, file) for name, entry in table.protocols.items()}}
     if table.protocol:
@@ -353,6 +361,8 @@ def _convert(value: Any, hint: Any) -> tuple[bool, Any]:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
         return True, value
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:  # TOML's integers have 64 bits
+        return False, None
     if origin in (Union, types.UnionType):
         return next((result for result in (_convert(value, a) for a in arguments) if result[0]), (False, None))
     if origin is Literal:
@@ -420,6 +430,6 @@ def _check_pattern(pattern: str, group: str) -> None:
 
 def _search(pattern: str, name: str, group: str) -> str:
     match = re.search(pattern, name)
-    if match is None:
+    if match is None or match[group] is None:  # None: an optional group that took no part
         raise PiumrError(f"Expected the {group} in clip name {name!r} to match {pattern!r}, but it does not.")
     return match[group]

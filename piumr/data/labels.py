@@ -1,22 +1,22 @@
 """Where the labels of cached poses come from: a label file, a data set's lists, or the folders the videos lie in.
 
 A label file is either ``labels.csv`` with the columns ``clip,label`` and optionally ``person``, or a list as MA-52
-has them, one ``name.mp4 label`` per line. Clips match by relative path, with or without suffix, else by a stem that
-only one clip has.
+has them, one ``name.mp4 label`` per line. Clips match by relative path, with or without suffix, else, where no
+folder is given, by a stem that only one clip has.
 """
 
 from __future__ import annotations
 
 import csv
-import itertools
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from piumr.errors import PiumrError
+from pose_extract import discovery
 
 if TYPE_CHECKING:
     from piumr.data.declaration import Declaration
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 << 20
 """Largest label file that is read."""
 
-SUFFIXES = frozenset(".3gp .avi .flv .gif .m4v .mkv .mov .mp4 .mpeg .mpg .mts .npz .webm .wmv".split())
+SUFFIXES = frozenset({*discovery.SUFFIXES, ".npz"})
 """Suffixes that a label file may give or leave out."""
+
+MAX_DIGITS = 18
+"""Longest text that counts as a number; what has more digits is a text, and would not fit into an int64."""
 
 EXAMPLE = "a file labels.csv with the lines `clip,label,person`, `anna/take1.mp4,waving,anna` (person is optional)"
 
@@ -108,8 +111,9 @@ def read_labels(file: Path) -> dict[str, Label]:
 def match_clips(names: Sequence[str], labels: Mapping[str, Label], source: str) -> dict[str, Label]:
     """Labels by clip name.
 
-    A key of ``labels`` means the clip with that relative path, with or without suffix, else the only clip with that
-    stem. Warns, with counts and the first names, of keys without a clip and of clips without a label.
+    A key of ``labels`` means the clip with that relative path, with or without suffix. A key without a folder may also
+    mean the only clip with that stem, unless another key gives that clip's path. Warns, with counts and the first
+    names, of keys without a clip and of clips without a label.
 
     Raises:
         PiumrError: if nothing matches (the message shows a name from each side) or a clip gets two different labels.
@@ -120,10 +124,12 @@ def match_clips(names: Sequence[str], labels: Mapping[str, Label], source: str) 
         for variant in {name, _without_suffix(name)}:
             paths[variant].add(name)
             stems[PurePosixPath(variant).name].add(name)
+    by_path = {key: _find(key, paths) for key in labels}
+    taken = set(by_path.values())
     matched: dict[str, Label] = {}
     unknown: list[str] = []
     for key, label in labels.items():
-        clip = _find(key, paths, stems)
+        clip = by_path[key] or _find(key, stems, taken)  # a key with a folder is no stem
         if clip is None:
             unknown.append(key)
         elif matched.setdefault(clip, label) != label:
@@ -153,7 +159,7 @@ def class_indices(texts: Sequence[str], class_names: tuple[str, ...] | None) -> 
         PiumrError: if a label is no declared class.
     """
     if class_names is None:
-        class_names = tuple(sorted(set(texts), key=lambda text: (not text.isdecimal(), _number(text), text)))
+        class_names = tuple(sorted(set(texts), key=natural))
     index = {str(i): i for i in range(len(class_names))} if not _all_numbers(class_names) else {}
     index |= {name: i for i, name in enumerate(class_names)}
     for text in texts:
@@ -163,6 +169,12 @@ def class_indices(texts: Sequence[str], class_names: tuple[str, ...] | None) -> 
                 f"{class_names[0]!r}), but got {text!r}."
             )
     return [index[text] for text in texts], class_names
+
+
+def natural(text: str) -> tuple[bool, int, str]:
+    """Sort key: numbers of at most :data:`MAX_DIGITS` digits by value, then texts."""
+    number = text.isdecimal() and len(text) <= MAX_DIGITS
+    return not number, int(text) if number else 0, text
 
 
 def persons_of(declaration: Declaration, labels: Mapping[str, Label]) -> tuple[str, ...] | None:
@@ -232,13 +244,10 @@ def _folder_labels(names: Sequence[str], poses: Path) -> dict[str, Label]:
     return {name: Label(part[0], part[1] if with_person else None) for name, part in parts.items()}
 
 
-def _find(key: str, paths: Mapping[str, set[str]], stems: Mapping[str, set[str]]) -> str | None:
-    """The one clip that a key of a label file means."""
-    for index, variant in itertools.product((paths, stems), (key, _without_suffix(key))):
-        same = index.get(variant if index is paths else PurePosixPath(variant).name, set())
-        if len(same) == 1:
-            return next(iter(same))
-    return None
+def _find(key: str, clips: Mapping[str, set[str]], taken: Set[str | None] = frozenset()) -> str | None:
+    """The one clip that a key of a label file means, if it is not ``taken``."""
+    same = next((clips[name] for name in (key, _without_suffix(key)) if len(clips.get(name, ())) == 1), set())
+    return next(iter(same - taken), None)
 
 
 def _without_suffix(name: str) -> str:
@@ -253,10 +262,6 @@ def _path(text: str) -> str:
 
 def _clean(value: str | None) -> str:
     return (value or "").strip()
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
 
 
 def _all_numbers(names: Iterable[str]) -> bool:

@@ -8,7 +8,6 @@ shuffled with seed 0, so that everybody with the same clips gets the same folds,
 from __future__ import annotations
 
 import logging
-import sys
 import typing
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
+from piumr.data.labels import natural
 from piumr.errors import PiumrError
 
 SEED = 0
@@ -147,7 +147,7 @@ class PersonFolds:
             PiumrError: if the set has no persons, only one, or too few clips for so many folds.
         """
         persons = _persons(clips)
-        present = sorted(set(persons), key=_natural)
+        present = sorted(set(persons), key=natural)
         if self.folds != "all" and self.folds < len(present):
             return _stratified_folds(clips, persons, self.folds)
         if self.folds != "all" and self.folds > len(present):
@@ -322,11 +322,6 @@ def _persons(clips: SkeletonSet) -> np.ndarray:
             "record another person or use protocol random."
         )
     return np.array(clips.persons)
-
-
-def _natural(person: str) -> tuple[int, str]:
-    """Sort key: numbers by value, then texts."""
-    return (int(person) if person.isdecimal() else sys.maxsize, person)
 
 
 def _few(names: Sequence[str], limit: int = 5) -> str:

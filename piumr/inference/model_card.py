@@ -12,6 +12,9 @@ from piumr.layouts import Layout
 METADATA_KEY = "piumr"
 FORMAT = 1
 
+MAX_FRAMES = 4096
+"""Longest clip a model takes: beyond it a wrong number would only exhaust the memory."""
+
 Coordinates = Literal["image", "metric"]
 """``image``: (x W/H, y) of landmarks; ``metric``: x, y, z in metres."""
 
@@ -21,11 +24,11 @@ class ModelCard:
     """Everything inference needs beside the weights.
 
     Attributes:
-        class_names: K names, in the order of the logits.
+        class_names: K unique names, in the order of the logits.
         layout: the V joints, in the order of the input.
-        frames: T that a clip is resampled to.
+        frames: T that a clip is resampled to, 1..4096.
         coordinates: what the C input channels are.
-        coarse: the coarse class of each class, or None.
+        coarse: the coarse class of each class, K indices of ``coarse_names``, or None.
         coarse_names: names of the coarse classes, or None.
         summary: of the training: data set, protocol, method, figures.
         version: of the package that wrote the file.
@@ -39,6 +42,28 @@ class ModelCard:
     coarse_names: tuple[str, ...] | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     version: str = ""
+
+    def __post_init__(self) -> None:
+        """Check names, frames and indices.
+
+        Raises:
+            PiumrError: if one of them cannot be.
+        """
+        k = len(self.class_names)
+        coarse, coarse_names = self.coarse or (), self.coarse_names or ()
+        together = (self.coarse is None) == (self.coarse_names is None)
+        for holds, expectation in (
+            (k > 0 and all(self.class_names) and len(set(self.class_names)) == k, "unique, non-empty `class_names`"),
+            (1 <= self.frames <= MAX_FRAMES, f"`frames` in 1..{MAX_FRAMES}"),
+            (self.coordinates in ("image", "metric"), "`coordinates` that are image or metric"),
+            (
+                together and (self.coarse is None or len(coarse) == k),
+                "`coarse` for every class, or none, as it has `coarse_names`",
+            ),
+            (all(0 <= i < len(coarse_names) for i in coarse), "indices of `coarse_names` in `coarse`"),
+        ):
+            if not holds:
+                raise PiumrError(f"Expected a model card with {expectation}, but got another: export the run again.")
 
     @property
     def dimensions(self) -> int:
@@ -56,26 +81,27 @@ class ModelCard:
         Raises:
             PiumrError: if it was written by another format of the package or is incomplete.
         """
-        if not isinstance(card, dict) or card.get("format") != FORMAT:
-            got = card.get("format") if isinstance(card, dict) else type(card).__name__
-            raise PiumrError(f"Expected a model card of format {FORMAT}, but got {got!r}: export the run again.")
         try:
+            if not isinstance(card, dict) or card.get("format") != FORMAT:
+                got = card.get("format") if isinstance(card, dict) else type(card).__name__
+                raise PiumrError(f"Expected a model card of format {FORMAT}, but got {got!r}: export the run again.")
             coarse, coarse_names = card["coarse"], card["coarse_names"]
-            made = cls(
-                class_names=tuple(str(name) for name in card["class_names"]),
+            return cls(
+                class_names=_names(card["class_names"]),
                 layout=Layout.from_dict(card["layout"]),
                 frames=int(card["frames"]),
                 coordinates=card["coordinates"],
                 coarse=None if coarse is None else tuple(int(i) for i in coarse),
-                coarse_names=None if coarse_names is None else tuple(str(name) for name in coarse_names),
+                coarse_names=None if coarse_names is None else _names(coarse_names),
                 summary=dict(card["summary"]),
                 version=str(card["version"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise PiumrError(f"Expected a complete model card, but got an unusable one ({error}).") from None
-        if made.frames < 1 or not made.class_names or made.coordinates not in ("image", "metric"):
-            raise PiumrError("Expected a model card with frames, classes and coordinates, but got an unusable one.")
-        return made
+        except PiumrError:
+            raise
+        except KeyError as error:
+            raise PiumrError(f"Expected a complete model card, but it lacks {error}: export the run again.") from None
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise PiumrError(f"Expected a usable model card, but got a damaged one ({error}).") from None
 
     def to_json(self) -> str:
         """The card as a JSON text."""
@@ -89,6 +115,13 @@ class ModelCard:
             PiumrError: if it is no JSON or no card.
         """
         try:
-            return cls.from_dict(json.loads(text))
-        except json.JSONDecodeError as error:
+            card = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise PiumrError(f"Expected a model card in JSON, but got a text that is not ({error}).") from None
+        return cls.from_dict(card)
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise TypeError("names that are no list of strings")
+    return tuple(names)

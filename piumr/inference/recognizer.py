@@ -68,7 +68,7 @@ class Recognizer:
         card: classes, layout and preprocessing.
 
     Raises:
-        PiumrError: if the file is missing, is no ONNX model or none of ours.
+        PiumrError: if the file is missing, is no ONNX model or none of ours, or its card describes another network.
     """
 
     def __init__(self, model: str | os.PathLike[str], threads: int | None = None) -> None:
@@ -91,6 +91,7 @@ class Recognizer:
                 f"Expected a model written by piumr-train-gcn or piumr-export, but {str(path)!r} carries no PIUmr card."
             )
         self.card = ModelCard.from_json(metadata[METADATA_KEY])
+        self._check_network()
 
     def predict(self, poses: PoseSequence | Sequence[PoseSequence]) -> list[Prediction]:
         """Classify pose sequences, each as one clip.
@@ -146,9 +147,35 @@ class Recognizer:
         return predictions
 
     def logits(self, points: Points, valid: Mask) -> NDArray[np.float32]:
-        """Logits (N, K) of a batch that is already normalised and resampled: points (N, C, T, V), valid (N, T, V)."""
+        """Logits (N, K) of a batch that is already normalised and resampled: points (N, C, T, V), valid (N, T, V).
+
+        Raises:
+            PiumrError: if the network cannot run on the batch, or what it gives is not finite.
+        """
         feed = {"points": np.ascontiguousarray(points, dtype=np.float32), "valid": np.ascontiguousarray(valid)}
-        return self._session.run(["logits"], feed)[0]
+        try:
+            logits: NDArray[np.float32] = self._session.run(["logits"], feed)[0]
+        except Exception as error:  # as above
+            reason = str(error).splitlines()[0]
+            raise PiumrError(f"Expected the model to run on points {points.shape}, but got: {reason}") from None
+        if not np.isfinite(logits).all():
+            raise PiumrError("Expected finite logits, but the model gave NaN or infinity: its weights are damaged.")
+        return logits
+
+    def _check_network(self) -> None:
+        """Refuse a network whose inputs and output are not those of its card."""
+        frames, joints = self.card.frames, len(self.card.layout)
+        expected = {
+            "points": [self.card.dimensions, frames, joints],
+            "valid": [frames, joints],
+            "logits": [len(self.card.class_names)],
+        }
+        # the first dimension is the batch
+        got = {end.name: end.shape[1:] for end in (*self._session.get_inputs(), *self._session.get_outputs())}
+        if got != expected:
+            raise PiumrError(
+                f"Expected a network of shapes {expected}, as its card says, but got {got}: export it again."
+            )
 
     def _prepare(self, points: Points, valid: Mask) -> tuple[Points, Mask]:
         if points.ndim != 3 or points.shape[2] != self.card.dimensions:

@@ -10,6 +10,9 @@ from piumr.errors import PiumrError
 PARTS = ("head", "torso", "left arm", "right arm", "left leg", "right leg", "left hand", "right hand")
 """Names of the body parts a joint can belong to."""
 
+MAX_JOINTS = 1000
+"""Adjacency matrices grow with the square of the joints; the largest body models have a few hundred."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -17,7 +20,7 @@ class Layout:
 
     Attributes:
         name: registry name, for example ``mediapipe-75``.
-        joints: V unique joint names.
+        joints: V unique joint names, 1..1000.
         edges: undirected connections drawn as bones, pairs of joint indices. They may contain cycles.
         parents: index of each joint's parent, V numbers; the root is its own parent. A tree: bones, hole filling
             and the graph's connectivity come from it.
@@ -43,9 +46,12 @@ class Layout:
             PiumrError: if a length, an index, the tree or the partners are wrong.
         """
         v = len(self.joints)
-        self._require(v > 0 and len(set(self.joints)) == v, "`joints` to be unique names")
+        self._require(0 < v <= MAX_JOINTS, f"1 to {MAX_JOINTS} joints")
+        self._require(all(isinstance(joint, str) for joint in self.joints), "`joints` to be names")
+        self._require(len(set(self.joints)) == v, "`joints` to be unique names")
         for key in ("parents", "partners", "parts"):
             self._require(len(getattr(self, key)) == v, f"`{key}` to have {v} entries, one for each joint")
+        self._require(bool(self.centres) and all(self.centres), "`centres` of at least one group, and none empty")
         indices = [
             *self.parents,
             *self.partners,
@@ -74,9 +80,13 @@ class Layout:
         roots = [i for i, p in enumerate(self.parents) if i == p]
         if len(roots) != 1:
             return ()
+        children: list[list[int]] = [[] for _ in self.parents]
+        for i, p in enumerate(self.parents):
+            if i != p:
+                children[p].append(i)
         order = roots
         for joint in order:  # grows while it is walked: breadth first
-            order.extend(i for i, p in enumerate(self.parents) if p == joint and i != joint)
+            order.extend(children[joint])
         return tuple(order)
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,7 +111,7 @@ class Layout:
                 centres=tuple(tuple(int(i) for i in group) for group in table["centres"]),
                 units=tuple((int(a), int(b)) for a, b in table["units"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, PiumrError):
                 raise
             raise PiumrError(

@@ -5,6 +5,7 @@ temporal branch with Wasserstein-regularised alignment, a frequency branch with 
 fusion that is driven by how consistent the two are.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -79,6 +80,17 @@ class TFAM(nn.Module):
         perturb_scale: float = 0.5,
     ) -> None:
         super().__init__()
+        for name, value in (("channels", channels), ("frames", frames), ("iterations", iterations)):
+            if not isinstance(value, int):
+                raise PiumrError(f"Expected `{name}` to be a whole number, but got {value!r}.")
+        for name, number in (
+            ("eps", eps),
+            ("time_weight", time_weight),
+            ("perturb_probability", perturb_probability),
+            ("perturb_scale", perturb_scale),
+        ):
+            if not isinstance(number, int | float) or not 0 <= number < math.inf:
+                raise PiumrError(f"Expected `{name}` to be a finite number of at least 0, but got {number!r}.")
         if channels < 1 or frames < 2:
             raise PiumrError(
                 f"Expected `channels` to be at least 1 and `frames` at least 2, but got {channels} and {frames}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -81,6 +82,22 @@ class MethodConfig:
     group_penalty: float = 0.3
     girl_warmup: float = 0.2
 
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            PiumrError: if a number is out of its range.
+        """
+        if self.groups < 1:
+            raise PiumrError(f"Expected `groups` to be at least 1, but got {self.groups}.")
+        for name in ("transport_weight", "consistency_weight", "boundary", "group_penalty"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise PiumrError(f"Expected `{name}` to be finite and not negative, but got {getattr(self, name)}.")
+        if not 0 < self.boundary_width < math.inf:
+            raise PiumrError(f"Expected `boundary_width` to be finite and positive, but got {self.boundary_width}.")
+        if not 0 <= self.girl_warmup <= 1:
+            raise PiumrError(f"Expected `girl_warmup` to lie in 0..1, but got {self.girl_warmup}.")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -92,7 +109,7 @@ class TrainConfig:
         optim: the schedule.
         terms: the method's weights.
         augmentation: what training clips go through.
-        seed: of the initial weights, the order of the batches and the augmentation.
+        seed: of the initial weights, the order of the batches and the augmentation, 0..2**32 - 1.
         precision: see :data:`Precision`.
     """
 
@@ -103,6 +120,15 @@ class TrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
     precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the seed.
+
+        Raises:
+            PiumrError: if it is none that NumPy and torch both take.
+        """
+        if not 0 <= self.seed < 2**32:
+            raise PiumrError(f"Expected `seed` to lie in 0..{2**32 - 1}, but got {self.seed}.")
 
     @property
     def with_tfam(self) -> bool:

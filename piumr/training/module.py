@@ -54,8 +54,8 @@ class ActionModule(lightning.LightningModule):
         if self.girl is None:
             loss = F.cross_entropy(output.logits, batch.labels, label_smoothing=self.config.optim.label_smoothing)
         else:
-            warm = self.current_epoch >= self.config.terms.girl_warmup * self.config.optim.epochs
-            terms = self.girl(output.logits, batch.labels, output.style, regularise=warm)
+            warm_up = self.config.terms.girl_warmup * self.config.optim.epochs
+            terms = self.girl(output.logits, batch.labels, output.style, regularise=self.current_epoch >= warm_up)
             loss = terms.loss
             logs["group_penalty"] = terms.group_penalty.detach()
         if output.transport_cost is not None and output.inconsistency is not None:

@@ -95,3 +95,21 @@ def test_stgcnpp_has_the_published_number_of_parameters():
 def test_unknown_backbone_lists_those_there_are():
     with pytest.raises(ValueError, match="stgcnpp"):
         gcn.create_backbone("transformer", 3, 7, **CHAIN)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"channels": (32, 64)}, "2, 3 and 3"),
+        ({"channels": (), "depths": (), "strides": ()}, "at least one stage"),
+        ({"channels": "abc"}, "`channels`.*'abc'"),
+        ({"channels": 64}, "`channels`.*64"),
+        ({"channels": (32, 64.0, 128)}, "`channels`"),
+        ({"channels": (32, 64, 1_000_000)}, "4096"),
+        ({"depths": (1, 0, 1)}, "`depths`"),
+        ({"strides": (1, "2", 2)}, "`strides`"),
+    ],
+)
+def test_wrong_stages_are_refused(name, options, message):
+    with pytest.raises(ValueError, match=f"Expected.*{message}"):
+        gcn.create_backbone(name, 3, 7, **CHAIN, **options)

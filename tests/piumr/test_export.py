@@ -95,3 +95,14 @@ def test_weights_of_another_model_are_refused(tmp_path):
     torch.save(saved, path)
     with pytest.raises(PiumrError, match="fit the model"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("key", ["model", "weights"])
+def test_an_incomplete_checkpoint_says_what_it_lacks(tmp_path, key):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, trained_like(), CARD)
+    saved = torch.load(path, weights_only=True)
+    del saved[key]
+    torch.save(saved, path)
+    with pytest.raises(PiumrError, match=f"is incomplete: it lacks '{key}'"):
+        load_checkpoint(path)

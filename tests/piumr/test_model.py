@@ -51,9 +51,29 @@ def test_style_carries_no_gradient():
         ({"backbone": "resnet"}, "stgcnpp"),
         ({"tfam_stage": 3}, r"0\.\.2"),
         ({"streams": ("speed",)}, "joint, bone, motion"),
+        ({"streams": ("joint", "joint")}, "streams"),
         ({"tfam_options": {"epsilon": 1}}, "tfam_options"),
+        ({"tfam_options": {"iterations": 2.5}}, "iterations"),
+        ({"tfam_options": {"eps": "0.1"}}, "eps"),
+        ({"tfam_options": {"eps": float("nan")}}, "eps"),
+        ({"tfam_options": {"time_weight": None}}, "time_weight"),
+        ({"tfam_options": {"perturb_probability": [1]}}, "perturb_probability"),
+        ({"tfam_options": {"perturb_scale": "much"}}, "perturb_scale"),
+        ({"tfam_options": {"perturb_scale": -1}}, "perturb_scale"),
     ],
 )
 def test_wrong_configurations_are_refused(config, message):
     with pytest.raises(PiumrError, match=message):
         make_net(**config)
+
+
+@pytest.mark.parametrize("frames", [0, -1, 4097, 16.0, "16"])
+def test_frames_out_of_range_are_refused(frames):
+    with pytest.raises(PiumrError, match=r"`frames`.*1\.\.4096"):
+        ModelConfig(frames=frames)
+
+
+@pytest.mark.parametrize("options", [{"channels": "abc"}, {"depths": (1, 1)}, {"strides": (0, 1, 1)}])
+def test_wrong_stages_are_the_users_error(options):
+    with pytest.raises(PiumrError, match=next(iter(options))):
+        ActionNet(get_layout("mediapipe-33"), 5, 2, ModelConfig(backbone_options=SMALL | options), tfam=False)

@@ -115,12 +115,25 @@ def test_resampling_equals_numpy_interp(length):
     [
         (np.zeros((3, 19, 2), np.float32), np.ones((3, 19), bool), r"\(T, 20, C\).*kinect-20"),
         (np.zeros((3, 20, 2), np.float32), np.ones((3, 19), bool), "`valid`"),
-        (np.full((3, 20, 2), np.nan, np.float32), np.ones((3, 20), bool), "finite"),
+        (np.full((3, 20, 2), np.nan, np.float32), np.ones((3, 20), bool), "finite.*but got nan"),
+        (np.full((3, 20, 2), -np.inf, np.float32), np.ones((3, 20), bool), "finite.*but got -inf"),
+        (np.full((3, 20, 2), 1e30, np.float32), np.ones((3, 20), bool), r"finite.*but got 1e\+30"),
     ],
 )
 def test_wrong_input_is_refused(points, valid, message):
     with pytest.raises(PiumrError, match=message):
         normalise(points, valid, get_layout("kinect-20"))
+
+
+def test_the_largest_points_over_the_smallest_unit_stay_finite():
+    layout = get_layout("kinect-20")
+    points = np.random.default_rng(0).normal(size=(3, 20, 3)).astype(np.float32)
+    for pair in layout.units:
+        points[:, pair] = np.array([[0, 0, 0], [1.1e-6, 0, 0]], np.float32)
+    points[0, 19] = 0.99e12
+    out, _ = normalise(points, np.ones((3, 20), bool), layout)
+    assert np.isfinite(np.square(out).sum(axis=-1)).all()
+    assert np.abs(out).max() > 1e15
 
 
 def test_resampling_refuses_an_empty_clip():

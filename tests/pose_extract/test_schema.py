@@ -76,7 +76,9 @@ def test_reading_needs_numpy_only(cache):
         ({"landmarks": np.zeros((5, 3, 4))}, "landmarks"),
         ({"landmarks": np.zeros((4, 3, 4), np.float32)}, "landmarks"),
         ({"landmarks": np.zeros((5, 2, 4), np.float32)}, "landmarks"),
-        ({"landmarks": np.full((5, 3, 4), np.nan, np.float32)}, "finite wherever `valid`"),
+        ({"landmarks": np.full((5, 3, 4), np.nan, np.float32)}, "finite and below 10000 wherever `valid`"),
+        ({"landmarks": np.full((5, 3, 4), 3e38, np.float32)}, r"below 10000.*but got 3e\+38"),
+        ({"landmarks": np.full((5, 3, 4), -np.inf, np.float32)}, "but got -inf"),
         ({"world": np.zeros((5, 3), np.float32)}, "world"),
         ({"valid": np.ones((5, 3), np.uint8)}, "valid"),
         ({"timestamps": np.zeros((0,))}, "at least one frame"),
@@ -99,6 +101,8 @@ def test_wrong_arrays_are_named(make_sequence, changes, named):
         ("edges", [[0, 3]]),
         ("edges", [[0]]),
         ("width", 0),
+        ("width", 2**20 + 1),
+        ("height", 2**20 + 1),
         ("height", 48.5),
     ],
 )
@@ -131,6 +135,11 @@ class Evil:
         return (os._exit, (99,))
 
 
+def header(text):
+    """An .npy file that is only a header."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
 def big_header():
     buffer = io.BytesIO()
     header = {"descr": "<f4", "fortran_order": False, "shape": (2**40, 3, 4)}
@@ -145,6 +154,9 @@ def big_header():
         ({"meta": np.array(Evil(), dtype=object)}, "damaged"),
         ({"landmarks": big_header()}, "damaged"),
         ({"landmarks": b"no array"}, "damaged"),
+        ({"landmarks": header("(" * 9000)}, "damaged"),
+        ({"landmarks": header("{" * 20_000)}, "damaged"),
+        ({"meta": header("'" * 3)}, "damaged"),
         ({"landmarks": np.zeros((), np.float32)}, "not a valid pose cache"),
         ({"timestamps": np.zeros(4)}, "not a valid pose cache"),
         ({"valid": np.array(["a"])}, "not a valid pose cache"),

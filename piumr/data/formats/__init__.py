@@ -6,6 +6,7 @@ A format is a frozen class: its fields are the options a ``dataset.toml`` gives 
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -18,6 +19,8 @@ from piumr.errors import PiumrError
 if TYPE_CHECKING:
     from piumr.data.clips import SkeletonSet
     from piumr.data.declaration import Declaration
+
+logger = logging.getLogger(__name__)
 
 
 class Format(Protocol):
@@ -60,6 +63,8 @@ def read_set(
 ) -> SkeletonSet:
     """Read a declared set.
 
+    Warns, with a count and the first names, of clips without a valid point.
+
     Args:
         declaration: what is known about it; see :func:`piumr.data.declaration.load_declaration`.
         data: folder of the set's files or lists; by default the one in which its ``dataset.toml`` lies.
@@ -85,4 +90,7 @@ def read_set(
             f"{len(clips.class_names)} that differ, such as "
             f"{next(iter(set(clips.class_names) ^ set(declaration.class_names)), clips.class_names[0])!r}."
         )
+    empty = [name for i, name in enumerate(clips.names) if not clips.clip(i)[1].any()]
+    if empty:
+        logger.warning("%d clips show no person in any frame: %s.", len(empty), ", ".join(empty[:3]))
     return clips

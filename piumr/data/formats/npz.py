@@ -7,7 +7,6 @@ Keys: ``frames`` (sum T, V, C) with ``offsets`` (N + 1,), or arrays of clips of 
 from __future__ import annotations
 
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,12 +17,16 @@ from piumr.data.clips import SkeletonSet
 from piumr.errors import PiumrError
 from piumr.layouts import LAYOUTS, Layout
 from piumr.preprocessing import image_points
+from pose_extract.archive import DAMAGE, first_line
 
 if TYPE_CHECKING:
     from piumr.data.declaration import Declaration
 
 MAX_BYTES = 8 << 30
 """Largest container that is read, uncompressed."""
+
+MAX_LABEL = 100_000
+"""Largest label of a container without class names; a larger one is no class but an id or a hash."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,18 @@ class Npz:
         _check_layout(arrays.get("joint_names"), parts, declaration.layout, path)
         points, valid = self._points(parts)
         count = len(offsets) - 1
+        class_indices = _integers(arrays["label"], "label", path)
         names = _texts(arrays, "sample_id", count, path) or tuple(f"clip {i}" for i in range(count))
         try:
             return SkeletonSet(
                 points=points,
                 valid=valid,
                 offsets=offsets,
-                labels=_integers(arrays["label"], "label", path),
+                labels=class_indices,
                 names=names,
                 persons=_persons(declaration, arrays, names, path),
                 splits=None,
-                class_names=_class_names(declaration, arrays, path),
+                class_names=_class_names(declaration, arrays, class_indices, path),
                 layout=declaration.layout,
                 coarse=declaration.coarse,
                 coarse_names=declaration.coarse_names,
@@ -137,13 +141,15 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             return {key: container[key] for key in container.files}
     except PiumrError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise PiumrError(f"{path}: expected a readable .npz file, but got: {error}.") from None
+    except (OSError, *DAMAGE) as error:
+        raise PiumrError(f"{path}: expected a readable .npz file, but got: {first_line(error)}.") from None
 
 
 def _check_layout(names: np.ndarray | None, parts: list[np.ndarray], layout: Layout, path: Path) -> None:
     """Refuse a container whose joints are not the declared layout's; its names describe the first array."""
-    joints = tuple(str(name) for name in names) if names is not None else layout.joints[: parts[0].shape[1]]
+    joints = (
+        tuple(str(name) for name in np.atleast_1d(names)) if names is not None else layout.joints[: parts[0].shape[1]]
+    )
     count = sum(part.shape[1] for part in parts)
     if count == len(layout) and joints == layout.joints[: parts[0].shape[1]]:
         return
@@ -187,9 +193,17 @@ def _persons(
     return _texts(arrays, rule.column if rule is not None else "subject", len(names), path)
 
 
-def _class_names(declaration: Declaration, arrays: dict[str, np.ndarray], path: Path) -> tuple[str, ...]:
+def _class_names(
+    declaration: Declaration, arrays: dict[str, np.ndarray], labels: np.ndarray, path: Path
+) -> tuple[str, ...]:
     found = tuple(str(name) for name in np.atleast_1d(arrays["class_names"])) if "class_names" in arrays else None
     declared = declaration.class_names
     if declared is not None and found is not None and len(declared) != len(found):
         raise PiumrError(f"{path}: expected the {len(declared)} declared classes, but got {len(found)}.")
-    return declared or found or tuple(str(i) for i in range(int(arrays["label"].max(initial=-1)) + 1))
+    named = declared or found
+    if named:
+        return named
+    largest = int(labels.max(initial=-1))
+    if largest > MAX_LABEL:
+        raise PiumrError(f"{path}: expected labels up to {MAX_LABEL}, but got {largest}; number the classes from 0.")
+    return tuple(str(i) for i in range(largest + 1))

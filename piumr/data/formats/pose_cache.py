@@ -60,9 +60,6 @@ class PoseCache:
         clips, layout = _read_clips(poses, sorted(found), declaration.layout)
         found = {name: found[name] for name in clips}
         indices, class_names = class_indices([label.text for label in found.values()], declaration.class_names)
-        empty = [name for name, (_, valid) in clips.items() if not valid.any()]
-        if empty:
-            logger.warning("%d clips show no person in any frame: %s.", len(empty), ", ".join(empty[:3]))
         splits = [label.split for label in found.values()]
         return SkeletonSet(
             points=np.concatenate([points for points, _ in clips.values()]),

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from piumr.data.declaration import Declaration
 
 
+MAX_CLIPS = 100_000
+"""Most clips of a class that are generated: already more than fits into a machine's memory."""
+
+
 @dataclass(frozen=True)
 class Synthetic:
     """Calls :func:`piumr.synthetic.generator.synthetic_set`.
@@ -34,10 +38,15 @@ class Synthetic:
         """Check the options.
 
         Raises:
-            PiumrError: if there would be no clip, or the seed is negative.
+            PiumrError: if there would be no clip or too many, or the seed is negative.
         """
         if self.persons < 1 or self.takes < 1 or self.seed < 0:
             raise PiumrError("expected `persons` and `takes` to be at least 1 and `seed` at least 0")
+        if self.persons * self.takes > MAX_CLIPS:
+            raise PiumrError(
+                f"expected `persons` times `takes` to be at most {MAX_CLIPS} in all, but got "
+                f"{self.persons} x {self.takes}"
+            )
 
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Generate the set; see :class:`piumr.data.formats.Format`."""

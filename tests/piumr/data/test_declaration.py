@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 import piumr
-from piumr.data.declaration import datasets_folder, find_declaration, load_declaration, own_clips, shipped_datasets
+from piumr.data.declaration import (
+    LabelRule,
+    PersonRule,
+    datasets_folder,
+    find_declaration,
+    load_declaration,
+    own_clips,
+    shipped_datasets,
+)
 from piumr.data.formats.npz import Npz
 from piumr.data.protocols import GENERIC, Persons
 from piumr.errors import PiumrError
@@ -82,6 +90,13 @@ def test_what_is_shipped():
         ('title = "Mine"', "title = 3", "`title` to be a text, but got 3"),
         ('title = "Mine"', "", "`title` to be a text, but got nothing"),
         ("fps = 30", "fps = true", "`fps` to be a number, but got True"),
+        ("fps = 30", "fps = 0", "`fps` to be a positive number, but got 0.0"),
+        ("fps = 30", "fps = -1.5", "`fps` to be a positive number, but got -1.5"),
+        ("fps = 30", f"fps = 1{400 * '0'}", "`fps` to be a number, but got 1000"),
+        ("fps = 30", f"fps = {5000 * '1'}", "expected a TOML file, but got"),
+        ("fps = 30", f"fps = {5000 * '['}", "expected a TOML file, but got"),
+        ("fps = 30", "fps = inf", "`fps` to be a positive number, but got inf"),
+        ("fps = 30", "fps = nan", "`fps` to be a positive number, but got nan"),
         ("fps = 30", "fpss = 30", "got `fpss`; did you mean `fps`"),
         ('"npz"', '"np"', "`format` to be one of pose_cache, npz.*but got 'np'"),
         ('"kinect-20"', '"kinect"', "`layout`: .*kinect-20.*but got 'kinect'"),
@@ -117,6 +132,22 @@ def test_a_wrong_declaration_is_refused_with_file_key_expected_and_got(tmp_path,
         load_declaration(path)
     assert str(tmp_path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_rules_read_names():
+    assert PersonRule(r"_s(?P<person>\d+)").from_name("a1_s02") == "02"
+    assert LabelRule(r"^a(?P<label>\d+)", first=1).from_name("a003_s02") == 2
+    with pytest.raises(PiumrError, match=r"Expected a number.*'x'"):
+        LabelRule(r"^a(?P<label>.)").from_name("ax")
+    with pytest.raises(PiumrError, match="at most 18 digits"):
+        LabelRule(r"^a(?P<label>\d+)").from_name("a" + "1" * 5000)
+
+
+def test_a_group_that_took_no_part_is_no_match():
+    for rule in (PersonRule(r"a(?P<person>\d)?"), LabelRule(r"a(?P<label>\d)?")):
+        assert str(rule.from_name("a1")) == "1"
+        with pytest.raises(PiumrError, match="in clip name 'ab' to match"):
+            rule.from_name("ab")
 
 
 @pytest.mark.parametrize(

@@ -52,16 +52,36 @@ def test_unreadable_files_are_refused(tmp_path):
         ("a/one.mp4", "a/one"),
         ("a/one", "a/one"),
         ("one.mp4", "a/one"),
-        ("elsewhere/one.avi", "a/one"),
+        ("./one.M2TS", "a/one"),
+        ("a/one.ogv", "a/one"),
+        ("a/one.vob", "a/one"),
+        ("a/one.npz", "a/one"),
         ("b/two.mp4", "b/two.mp4"),
         ("b/two.avi", "b/two.avi"),
         ("take.2", "take.2"),
         ("take.2.mp4", "take.2"),
     ],
 )
-def test_a_clip_is_found_by_path_else_by_stem(key, clip):
+def test_a_clip_is_found_by_path_else_by_stem(key, clip, tmp_path):
     names = ["a/one", "b/two.avi", "b/two.mp4", "take.2"]
-    assert match_clips(names, {key: Label("x")}, "labels.csv") == {clip: Label("x")}
+    labels = read_labels(write(tmp_path, "labels.csv", f"clip,label\n{key},x\n"))
+    assert match_clips(names, labels, "labels.csv") == {clip: Label("x")}
+
+
+def test_a_folder_in_a_key_is_not_ignored(caplog):
+    """Only one take2 is there, but it is ben's."""
+    names = ["anna/take1", "ben/take2", "flat"]
+    labels = {f"{key}.mp4": Label(key) for key in ("ben/take1", "anna/take2", "ben/take2", "ben/flat")}
+    assert match_clips(names, labels, "labels.csv") == {"ben/take2": Label("ben/take2")}
+    assert "3 clips named by labels.csv are not there: ben/take1.mp4, anna/take2.mp4, ben/flat.mp4." in caplog.text
+    assert "2 clips have no label in labels.csv and are left out: anna/take1, flat." in caplog.text
+
+
+@pytest.mark.parametrize("keys", [("a/one.mp4", "one.mp4"), ("one.mp4", "a/one.mp4")])
+def test_a_path_wins_over_a_stem(keys, caplog):
+    found = match_clips(["a/one", "two"], {key: Label(key) for key in keys}, "labels.csv")
+    assert found == {"a/one": Label("a/one.mp4")}
+    assert "1 clips named by labels.csv are not there: one.mp4" in caplog.text
 
 
 @pytest.mark.parametrize("key", ["same.mp4", "b/two", "take.3", "thr"])
@@ -80,12 +100,14 @@ def test_when_nothing_matches_a_name_of_each_side_is_shown():
 
 def test_one_clip_under_two_labels_is_refused():
     with pytest.raises(PiumrError, match="two different"):
-        match_clips(["a/one"], {"a/one": Label("x"), "one.mp4": Label("y")}, "labels.csv")
+        match_clips(["a/one"], {"a/one": Label("x"), "a/one.mp4": Label("y")}, "labels.csv")
 
 
 def test_classes_by_name_or_id():
     assert class_indices(["nod", "1", "0"], ("nod", "wave")) == ([0, 1, 0], ("nod", "wave"))
     assert class_indices(["wave", "nod", "wave"], None) == ([1, 0, 1], ("nod", "wave"))
     assert class_indices(["10", "9", "x"], None) == ([1, 0, 2], ("9", "10", "x"))
+    long = "1" * 5000  # more digits than int() takes
+    assert class_indices(["x", long, "10", "9"], None)[1] == ("9", "10", long, "x")
     with pytest.raises(PiumrError, match=r"0\.\.1 or a class name \(such as 'nod'\), but got '2'"):
         class_indices(["2"], ("nod", "wave"))

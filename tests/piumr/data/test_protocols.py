@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,13 @@ def test_leave_one_person_out_names_its_person(make_set):
     splits = PersonFolds("all").split(clips)
     assert [split.name for split in splits] == [f"person p{i}" for i in range(6)]
     assert all(persons_of(clips, split.test) == {split.name.split()[1]} for split in splits)
+
+
+def test_persons_of_any_number_of_digits_are_sorted(make_set):
+    clips = make_set(count=3)
+    long = "1" * 5000  # more digits than int() takes
+    clips = replace(clips, persons=tuple({"p0": "10", "p1": "9", "p2": long}[person] for person in clips.persons))
+    assert [split.name for split in PersonFolds("all").split(clips)] == ["person 9", "person 10", f"person {long}"]
 
 
 def test_shared_folds_have_the_same_sizes_with_persons_mixed(make_set):

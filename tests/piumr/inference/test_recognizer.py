@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -9,6 +11,7 @@ import torch
 from piumr.errors import PiumrError
 from piumr.export import export_onnx
 from piumr.inference import ModelCard, Recognizer
+from piumr.inference.model_card import METADATA_KEY
 from piumr.layouts import get_layout
 from piumr.model import ActionNet, ModelConfig
 from piumr.preprocessing import image_points, normalise, resample
@@ -139,3 +142,54 @@ def test_importing_the_package_imports_next_to_nothing():
     code = "import sys; import piumr; print('numpy' in sys.modules, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def edited(path, out, edit):
+    """A copy of a model after ``edit``."""
+    model = onnx.load(path)
+    edit(model)
+    onnx.save(model, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_names": ("nod", "wave"), "coarse": None, "coarse_names": None},
+        {"frames": 17},
+        {"layout": get_layout("kinect-20")},
+        {"coordinates": "metric"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_card_of_another_network_is_refused(model, tmp_path, change):
+    card = replace(Recognizer(model[1]).card, **change)
+    path = edited(
+        model[1], tmp_path / "m.onnx", lambda m: onnx.helper.set_model_props(m, {METADATA_KEY: card.to_json()})
+    )
+    with pytest.raises(PiumrError, match="as its card says"):
+        Recognizer(path)
+
+
+def test_a_network_with_other_names_is_refused(model, tmp_path):
+    def rename(network):
+        for node in network.graph.node:
+            node.output[:] = ["scores" if name == "logits" else name for name in node.output]
+        network.graph.output[0].name = "scores"
+
+    with pytest.raises(PiumrError, match=r"as its card says.*scores"):
+        Recognizer(edited(model[1], tmp_path / "m.onnx", rename))
+
+
+def test_what_fails_in_the_network_is_one_clear_error(model):
+    recognizer = Recognizer(model[1])
+    with pytest.raises(PiumrError, match=r"run on points \(1, 2, 5, 33\)"):
+        recognizer.logits(np.zeros((1, 2, 5, 33), np.float32), np.ones((1, 5, 33), bool))
+
+
+def test_logits_that_are_not_finite_are_no_prediction(model, tmp_path):
+    net = deepcopy(model[0])
+    torch.nn.init.constant_(net.backbone.classifier.weight, torch.nan)
+    export_onnx(net, Recognizer(model[1]).card, tmp_path / "m.onnx")
+    with pytest.raises(PiumrError, match="finite logits"):
+        Recognizer(tmp_path / "m.onnx").predict(make_poses())

@@ -50,6 +50,10 @@ def test_unknown_layout_names_those_there_are():
         ("partners", [1, 2, 0], "mutual"),
         ("parts", ["head", "head", "wing"], "among"),
         ("joints", ["a", "a", "b"], "unique"),
+        ("joints", [1, 2, 3], "names"),
+        ("parents", [0, 0, float("inf")], "unusable"),
+        ("centres", [], "at least one"),
+        ("centres", [[0], []], "none empty"),
     ],
 )
 def test_wrong_tables_are_refused(key, value, message):
@@ -66,3 +70,29 @@ def test_wrong_tables_are_refused(key, value, message):
     Layout.from_dict(table)
     with pytest.raises(PiumrError, match=message):
         Layout.from_dict(table | {key: value})
+
+
+def chain(joints):
+    return {
+        "name": "chain",
+        "joints": [f"joint {i}" for i in range(joints)],
+        "edges": [],
+        "parents": [*range(1, joints), joints - 1],  # the root is the last
+        "partners": list(range(joints)),
+        "parts": ["torso"] * joints,
+        "centres": [[0]],
+        "units": [],
+    }
+
+
+def test_a_layout_has_at_most_a_thousand_joints():
+    assert Layout.from_dict(chain(1000)).topological_order() == tuple(range(999, -1, -1))
+    with pytest.raises(PiumrError, match="1 to 1000 joints"):
+        Layout.from_dict(chain(1001))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_parents_come_before_their_children(layout):
+    order = layout.topological_order()
+    assert sorted(order) == list(range(len(layout)))
+    assert all(order.index(parent) <= order.index(joint) for joint, parent in enumerate(layout.parents))

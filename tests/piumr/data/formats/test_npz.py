@@ -1,3 +1,5 @@
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,25 @@ def test_only_frames_offsets_and_labels_are_needed(tmp_path):
     assert clips.names == ("clip 0", "clip 1")
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint64, np.int16])
+def test_labels_are_integers_of_any_kind(tmp_path, dtype):
+    np.savez(tmp_path / "mine.npz", **container(label=np.array([2, 0], dtype), class_names=None))
+    clips = read_set(declare(tmp_path))
+    assert clips.labels.tolist() == [2, 0]
+    assert clips.class_names == ("0", "1", "2")
+
+
+def test_clips_without_a_valid_point_are_warned_of(tmp_path, caplog):
+    arrays = container()
+    arrays["frames"][:5] = 0
+    np.savez(tmp_path / "mine.npz", **arrays)
+    read_set(declare(tmp_path))
+    assert "1 clips show no person in any frame: one." in caplog.text
+    np.savez(tmp_path / "mine.npz", **container(frames=np.full((12, 20, 3), np.nan)))
+    assert not read_set(declare(tmp_path)).valid.any()
+    assert "2 clips show no person in any frame: one, two." in caplog.text
+
+
 def test_image_landmarks_of_equal_length_from_several_arrays(tmp_path):
     rng = np.random.default_rng(0)
     pose = rng.random((2, 4, 33, 4)).astype(np.float32)
@@ -98,6 +119,9 @@ def test_the_person_is_read_by_pattern(tmp_path):
         ({"offsets": np.array([0.0, 5, 12])}, "`offsets` to hold integers"),
         ({"label": np.array([0, 2])}, r"labels within 0\.\.1"),
         ({"label": np.array([[0, 1]])}, "`label` to hold integers"),
+        ({"label": np.array([0, 100_001]), "class_names": None}, "labels up to 100000, but got 100001"),
+        ({"label": np.array([0, 2**64 - 1], np.uint64), "class_names": None}, "label"),
+        ({"joint_names": np.array("hip_center")}, "but got 20 joints of an unknown layout"),
         ({"subject": np.array([1])}, r"`subject` to have shape \(2,\)"),
         ({"frames": np.zeros((12, 20))}, "`frames` to hold numbers of shape"),
         ({"frames": np.array([["a"]])}, "`frames` to hold numbers"),
@@ -136,6 +160,21 @@ def test_damaged_files_give_one_line(tmp_path):
         with pytest.raises(PiumrError, match="readable") as error:
             read_set(declaration)
         assert "\n" not in str(error.value)
+
+
+def header(text):
+    """An .npy file that is only a header."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+@pytest.mark.parametrize("text", ["(" * 9000, "{" * 20_000, "'" * 3])
+def test_damaged_headers_give_one_line(tmp_path, text):
+    np.savez(tmp_path / "mine.npz", **container(label=None))
+    with zipfile.ZipFile(tmp_path / "mine.npz", "a") as archive:
+        archive.writestr("label.npy", header(text))
+    with pytest.raises(PiumrError, match="readable") as error:
+        read_set(declare(tmp_path))
+    assert "\n" not in str(error.value)
 
 
 def test_nothing_is_unpickled(tmp_path):
