@@ -7,7 +7,7 @@ import importlib
 import inspect
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -59,6 +59,22 @@ def run_command(program: str, module: str, function: str, arguments: list[str] |
 def fail(message: str) -> None:
     """Print an error line."""
     console.print("error:", message, style="red")
+
+
+def check_out(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a file to write that cannot become one, or that would take the place of an input.
+
+    Raises:
+        PiumrError: if ``out`` is a folder or a device, its folder is missing, or it is one of ``inputs``.
+    """
+    if out.exists() and not out.is_file():
+        raise PiumrError(f"Expected `out` to be a file to write, but {str(out)!r} is a folder or a device.")
+    if not out.resolve().parent.is_dir():
+        raise PiumrError(
+            f"Expected `out` to be in a folder that exists, but {str(out.parent)!r} does not: make it first."
+        )
+    if out.resolve() in {path.resolve() for path in inputs}:
+        raise PiumrError(f"Expected `out` to be a new file, but {str(out)!r} is one that is read: choose another name.")
 
 
 def _parse(program: str, command: Callable[..., Any], arguments: list[str] | None) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from piumr.checkpoint import load_checkpoint
-from piumr.commands.console import console
-from piumr.commands.infer import check_out
+from piumr.commands.console import check_out, console
 from piumr.export import export_onnx
 
 

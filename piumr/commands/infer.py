@@ -6,11 +6,11 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from piumr.commands.console import OK, SOME_FAILED, console, fail
+from piumr.commands.console import OK, SOME_FAILED, check_out, console, fail
 from piumr.errors import PiumrError
 from piumr.inference import Recognizer
 from pose_extract import PoseError, PoseSequence, read_poses
@@ -58,22 +58,6 @@ def infer(model: Path, sources: list[Path], out: Path | None = None, top: int = 
     if failed:
         console.print(f"{failed} of {len(files)} sources failed.")
     return SOME_FAILED if failed else OK
-
-
-def check_out(out: Path, inputs: Iterable[Path]) -> None:
-    """Refuse a file to write that cannot become one, or that would take the place of an input.
-
-    Raises:
-        PiumrError: if ``out`` is a folder or a device, its folder is missing, or it is one of ``inputs``.
-    """
-    if out.exists() and not out.is_file():
-        raise PiumrError(f"Expected `out` to be a file to write, but {str(out)!r} is a folder or a device.")
-    if not out.resolve().parent.is_dir():
-        raise PiumrError(
-            f"Expected `out` to be in a folder that exists, but {str(out.parent)!r} does not: make it first."
-        )
-    if out.resolve() in {path.resolve() for path in inputs}:
-        raise PiumrError(f"Expected `out` to be a new file, but {str(out)!r} is one that is read: choose another name.")
 
 
 def _files(source: Path) -> list[Path]:
