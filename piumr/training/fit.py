@@ -7,14 +7,12 @@ import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar, WeightAveraging
-from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
 from piumr.data.batches import EVALUATION_BATCH, ClipBatches
@@ -44,7 +42,6 @@ def fit(
     *,
     validation: np.ndarray | None = None,
     stop_after: int | None = None,
-    log_dir: Path | None = None,
     progress: bool = True,
 ) -> Fit:
     """Train on the clips ``train`` with a fixed schedule; the last weights are the result.
@@ -55,7 +52,6 @@ def fit(
         config: method, network, schedule, augmentation, seed.
         validation: indices of clips whose accuracy is logged every epoch; they must not be test clips.
         stop_after: end after so many epochs of the schedule; None runs it to its end.
-        log_dir: folder for ``metrics.csv``; None keeps no log.
         progress: show a progress bar.
 
     Raises:
@@ -86,12 +82,11 @@ def fit(
             max_epochs=min(config.optim.epochs, stop_after or config.optim.epochs),
             gradient_clip_val=config.optim.gradient_clip,
             callbacks=callbacks,
-            logger=CSVLogger(log_dir, name="", version="") if log_dir else False,
+            logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
             enable_progress_bar=progress,
             num_sanity_val_steps=0,
-            log_every_n_steps=1,
         )
         try:
             trainer.fit(module, datamodule=data)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from piumr.commands.console import run_command
+from piumr.commands.console import fail, run_command
 from piumr.layouts import get_layout
 from pose_extract.schema import PoseSequence, write_poses
 
@@ -161,3 +161,16 @@ def test_a_missing_extra_names_itself(capfd, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)  # what an import of a package that is not installed does
     assert run("export", "anything") == 2
     assert "piumr[train]" in capfd.readouterr().err
+
+
+def test_square_brackets_in_a_name_are_text(capfd):
+    fail("no class '[/red]a' in [b]")
+    assert "[/red]a' in [b]" in capfd.readouterr().err
+
+
+def test_a_configuration_that_is_no_text_is_refused(tmp_path, capfd):
+    (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00binary")
+    assert run("train", "--config", tmp_path / "config.yaml") == 2
+    printed = capfd.readouterr().err
+    assert "config" in printed
+    assert "Traceback" not in printed
