@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pose_extract.extraction import extract_video
+    from pose_extract.options import Options
     from pose_extract.runner import extract
     from pose_extract.schema import PoseError, PoseSequence, read_poses, write_poses
 
 _HOMES = {
+    "Options": "options",
     "PoseError": "schema",
     "PoseSequence": "schema",
     "extract": "runner",
@@ -29,7 +31,7 @@ _HOMES = {
     "write_poses": "schema",
 }
 
-__all__ = ["PoseError", "PoseSequence", "extract", "extract_video", "read_poses", "write_poses"]
+__all__ = ["Options", "PoseError", "PoseSequence", "extract", "extract_video", "read_poses", "write_poses"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from importlib import metadata
 from types import TracebackType
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.errors import PoseError
 from pose_extract.landmarks import BODY, HAND, LandmarkSet, landmark_set
+from pose_extract.options import Options
 from pose_extract.quiet import silenced_stderr
-
-Landmarks = Literal["holistic", "body"]
-"""``holistic``: body and both hands (MediaPipe Holistic). ``body``: the body alone (MediaPipe Pose), 2.5 x faster."""
 
 ASSUMED_FPS = 30.0
 """The ``solutions`` API advances its clock by 33,333 us per frame, whatever the video's rate."""
@@ -32,34 +29,28 @@ _OPTIONS = {
 }
 
 
-def describe_estimator(landmarks: Landmarks) -> dict[str, Any]:
-    """Name, version and options of an estimator, as recorded in a cache; equal descriptions give equal landmarks.
-
-    Raises:
-        PoseError: if ``landmarks`` names no estimator.
-    """
-    if landmarks not in get_args(Landmarks):
-        raise PoseError(f"Expected `landmarks` to be {' or '.join(get_args(Landmarks))}, but got {landmarks!r}.")
-    name = {"holistic": "mediapipe-holistic", "body": "mediapipe-pose"}[landmarks]
-    return {"name": name, "version": metadata.version("mediapipe"), "options": dict(_OPTIONS)}
+def describe_estimator(options: Options) -> dict[str, Any]:
+    """Name, version and options of an estimator, as recorded in a cache; equal descriptions give equal landmarks."""
+    name = {"holistic": "mediapipe-holistic", "body": "mediapipe-pose"}[options.landmarks]
+    return {"name": name, "version": metadata.version("mediapipe"), "options": {**_OPTIONS, **options.chosen()}}
 
 
 class Estimator:
     """Follows the most prominent person through one clip. Use as a context manager, one object per clip.
 
     Args:
-        landmarks: which estimator.
+        options: which estimator, and how.
 
     Attributes:
         landmark_set: layout, joints and edges of what :meth:`estimate` gives.
     """
 
-    def __init__(self, landmarks: Landmarks) -> None:
+    def __init__(self, options: Options) -> None:
         from mediapipe.python.solutions.holistic import Holistic
         from mediapipe.python.solutions.pose import Pose
 
-        self.landmark_set: LandmarkSet = landmark_set(hands=landmarks == "holistic")
-        self._solution = Holistic if landmarks == "holistic" else Pose
+        self.landmark_set: LandmarkSet = landmark_set(hands=options.landmarks == "holistic")
+        self._solution = Holistic if options.landmarks == "holistic" else Pose
         self._graph: Any = None
 
     def __enter__(self) -> Estimator:
@@ -71,11 +62,12 @@ class Estimator:
         if self._graph is not None:
             self._graph.close()
 
-    def estimate(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def estimate(self, frame: NDArray[np.uint8], seconds: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Landmarks of the next frame.
 
         Args:
             frame: RGB, uint8 (height, width, 3).
+            seconds: its time, later than the frame's before it.
 
         Returns:
             float32 (V, 4): x, y as shares of width and height, z, visibility (1 for hands); float32 (33, 3): metres.

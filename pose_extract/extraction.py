@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 
 from pose_extract.environment import require_extra
-from pose_extract.estimator import ASSUMED_FPS, Estimator, Landmarks, describe_estimator
+from pose_extract.estimator import ASSUMED_FPS, Estimator, describe_estimator
 from pose_extract.files import fingerprint, sha256
+from pose_extract.options import Options
 from pose_extract.schema import PoseSequence
 from pose_extract.video import Video
+
+DEFAULT = Options()
+"""Body and both hands of the most prominent person, every frame."""
 
 
 def extract_video(
     path: str | Path,
-    landmarks: Landmarks = "holistic",
+    options: Options = DEFAULT,
     source: str | None = None,
     on_frame: Callable[[int], None] | None = None,
 ) -> PoseSequence:
@@ -27,7 +31,7 @@ def extract_video(
 
     Args:
         path: a video file.
-        landmarks: ``holistic`` (body and hands, 75 landmarks) or ``body`` (33 landmarks, 2.5 times faster).
+        options: which landmarks, of whom, how often; :class:`pose_extract.Options`.
         source: the path to record in ``meta``; the file's name if none is given.
         on_frame: called after every frame with the number of frames done.
 
@@ -38,17 +42,15 @@ def extract_video(
         PoseError: if the file is no video that can be read, an option is wrong, or the extra is not installed.
     """
     require_extra()
-    import cv2
-
     path = Path(path)
-    estimator_meta = describe_estimator(landmarks)
+    estimator_meta = describe_estimator(options)
     points, world = [], []
     shapes: dict[tuple[int, ...], None] = {}  # in order of appearance
-    with Video(path) as video, Estimator(landmarks) as estimator:
+    with Video(path) as video, Estimator(options) as estimator:
         before = fingerprint(path)
-        for frame in video:
+        for seconds, frame in video:
             shapes[frame.shape] = None
-            found, found_world = estimator.estimate(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+            found, found_world = estimator.estimate(frame, seconds)
             points.append(found)
             world.append(found_world)
             if on_frame is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pose_extract.discovery import Job
 from pose_extract.errors import PoseError
-from pose_extract.estimator import Landmarks
+from pose_extract.options import Options
 from pose_extract.resume import Outcome
 from pose_extract.worker import fail, run_job, start_worker
 
@@ -28,7 +28,7 @@ MAX_BREAKDOWNS = 3
 
 
 def run_jobs(
-    jobs: list[Job], landmarks: Landmarks, workers: int, frames: MutableSequence[int]
+    jobs: list[Job], options: Options, workers: int, frames: MutableSequence[int]
 ) -> Generator[tuple[Job, Outcome], None, None]:
     """Extract every job's video in one of ``workers`` processes; give each job with its outcome as it ends.
 
@@ -37,7 +37,7 @@ def run_jobs(
 
     Args:
         jobs: what to do, in this order.
-        landmarks: which estimator.
+        options: which landmarks, and how.
         workers: number of processes.
         frames: shared memory, a slot per job, for the number of frames done.
 
@@ -54,7 +54,7 @@ def run_jobs(
             while (queue or running) and not broken:
                 while queue and len(running) < 2 * workers:  # one in work and one at hand for each
                     slot, attempt = queue.popleft()
-                    running[pool.schedule(run_job, args=(slot, jobs[slot], landmarks))] = slot, attempt
+                    running[pool.schedule(run_job, args=(slot, jobs[slot], options))] = slot, attempt
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     slot, attempt = running.pop(future)
                     error = future.exception()
@@ -65,7 +65,7 @@ def run_jobs(
                         queue.appendleft((slot, attempt + 1))
                     else:
                         breakdowns = 0
-                        yield jobs[slot], _outcome(future, jobs[slot], landmarks)
+                        yield jobs[slot], _outcome(future, jobs[slot], options)
             queue.extendleft(running.values())
         breakdowns += broken
         if breakdowns == MAX_BREAKDOWNS:
@@ -101,10 +101,10 @@ def _died(error: BaseException) -> bool:
     return isinstance(error, ProcessExpired)
 
 
-def _outcome(future: Future[Outcome], job: Job, landmarks: Landmarks) -> Outcome:
+def _outcome(future: Future[Outcome], job: Job, options: Options) -> Outcome:
     error: Any = future.exception()
     if error is not None and _died(error):
-        return fail(job, landmarks, f"the process that extracted it died, {ATTEMPTS} times ({_cause(error.exitcode)})")
+        return fail(job, options, f"the process that extracted it died, {ATTEMPTS} times ({_cause(error.exitcode)})")
     return future.result()
 
 

@@ -14,9 +14,10 @@ from pose_extract.atomic import remove_stale
 from pose_extract.discovery import find_jobs
 from pose_extract.environment import require_extra
 from pose_extract.errors import PoseError
-from pose_extract.estimator import Landmarks, describe_estimator
+from pose_extract.estimator import describe_estimator
 from pose_extract.files import fingerprint
 from pose_extract.index import rebuild_index
+from pose_extract.options import Landmarks, Options
 from pose_extract.pool import run_jobs
 from pose_extract.resume import Outcome, earlier_outcome, follow_renames
 
@@ -82,7 +83,8 @@ def extract(
         raise PoseError(f"Expected `workers` to be 0 (one per CPU core) or more, but got {workers}.")
     jobs = find_jobs(videos, out)
     require_extra()
-    estimator = describe_estimator(landmarks)
+    options = Options(landmarks)
+    estimator = describe_estimator(options)
     _require_writable(out)
     remove_stale(out)
     follow_renames(jobs)
@@ -94,7 +96,7 @@ def extract(
     try:
         if todo:
             frames = RawArray("Q", len(todo))
-            results = run_jobs(todo, landmarks, min(workers or _cores(), len(todo)), frames)
+            results = run_jobs(todo, options, min(workers or _cores(), len(todo)), frames)
             # closing: the workers are gone before the index is built, whatever ends the loop
             with closing(results), Progress(sizes, lambda: sum(frames), len(jobs) - len(todo), console) as progress:
                 for job, outcome in results:

@@ -24,8 +24,9 @@ FALLBACK_FPS = 30.0
 class Video:
     """A video file that is open for one pass over its frames.
 
-    Iterating gives BGR frames, uint8 (height, width, 3), rotated as the file's orientation tag says. Afterwards
-    :meth:`timestamps`, :attr:`decoded` and :attr:`warnings` describe what was read.
+    Iterating gives each frame with its time: seconds from the clip's first frame, and RGB, uint8 (height, width, 3),
+    rotated as the file's orientation tag says. Afterwards :meth:`timestamps`, :attr:`decoded` and :attr:`warnings`
+    describe what was read.
 
     Args:
         path: the file.
@@ -61,18 +62,20 @@ class Video:
     def __exit__(self, *_: object) -> None:
         self._capture.release()
 
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+    def __iter__(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         """Give every frame that can be decoded.
 
         Raises:
             PoseError: if there is none.
         """
+        import cv2
+
         while True:
             found, frame = self._capture.read()
             if not found:
                 break
             self._times.append(self._capture.get(self._position) / 1000)
-            yield frame
+            yield self._times[-1] - self._times[0], cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         if not self._times:
             raise PoseError(
                 f"{self.path} opens but gives no frame: OpenCV has no decoder for its codec ({self._codec}) or its "

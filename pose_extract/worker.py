@@ -11,8 +11,9 @@ from multiprocessing import connection, parent_process
 
 from pose_extract.discovery import Job
 from pose_extract.errors import PoseError
-from pose_extract.estimator import Landmarks, describe_estimator
+from pose_extract.estimator import describe_estimator
 from pose_extract.extraction import extract_video
+from pose_extract.options import Options
 from pose_extract.resume import Outcome, outcome_of, record_failure
 from pose_extract.schema import write_poses
 
@@ -38,7 +39,7 @@ def start_worker(frames: MutableSequence[int]) -> None:
     cv2.setNumThreads(1)  # there is a process for each core already
 
 
-def run_job(slot: int, job: Job, landmarks: Landmarks) -> Outcome:
+def run_job(slot: int, job: Job, options: Options) -> Outcome:
     """Extract one video to its cache file, or record why that failed.
 
     Raises:
@@ -49,22 +50,22 @@ def run_job(slot: int, job: Job, landmarks: Landmarks) -> Outcome:
         _frames[slot] = done
 
     try:
-        sequence = extract_video(job.video, landmarks, source=job.source, on_frame=count)
+        sequence = extract_video(job.video, options, source=job.source, on_frame=count)
         write_poses(job.output, sequence)
     except Exception as error:  # whatever it is, it is this video's failure and the others go on
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
         reason = str(error) if isinstance(error, PoseError) else f"{type(error).__name__}: {error}"
-        return fail(job, landmarks, reason)
+        return fail(job, options, reason)
     with suppress(FileNotFoundError):
         job.error_file.unlink()
     return outcome_of(job.source, sequence)
 
 
-def fail(job: Job, landmarks: Landmarks, reason: str) -> Outcome:
+def fail(job: Job, options: Options, reason: str) -> Outcome:
     """Record a failure for this and later runs."""
     reason = " ".join(reason.split()).removeprefix(f"{job.video} ").rstrip(".")
-    record_failure(job, describe_estimator(landmarks), reason)
+    record_failure(job, describe_estimator(options), reason)
     return Outcome(job.source, "failed", reason=reason)
 
 

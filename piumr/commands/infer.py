@@ -77,10 +77,10 @@ def _poses(file: Path, recognizer: Recognizer) -> PoseSequence:
         return read_poses(file)
     if not _is_text(str(file.absolute())):  # OpenCV would end the process
         raise PiumrError("Expected a video whose path is valid UTF-8, but this one's is not: rename it.")
-    from pose_extract import extract_video
+    from pose_extract import Options, extract_video
 
     with_hands = any("hand_" in joint for joint in recognizer.card.layout.joints)
-    return extract_video(file, landmarks="holistic" if with_hands else "body")
+    return extract_video(file, Options("holistic" if with_hands else "body"))
 
 
 @contextlib.contextmanager

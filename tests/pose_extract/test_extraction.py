@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pose_extract import PoseError, extract_video
+from pose_extract import Options, extract_video
 
 CLIP = "videos/asl_gestures/intel_asl_eat.mkv"
 
@@ -62,32 +62,27 @@ def test_world_is_in_metres_around_the_hips(poses):
 
 
 def test_a_rate_that_the_estimator_does_not_assume_is_said(tmp_path, write_video):
-    poses = extract_video(write_video(tmp_path / "a.mp4", fps=10), "body")
+    poses = extract_video(write_video(tmp_path / "a.mp4", fps=10), Options("body"))
     assert any("10 frames/s" in warning for warning in poses.meta["warnings"])
 
 
 def test_frames_are_counted_aloud(tmp_path, write_video):
     counted = []
-    extract_video(write_video(tmp_path / "a.mp4", frames=4), "body", on_frame=counted.append)
+    extract_video(write_video(tmp_path / "a.mp4", frames=4), Options("body"), on_frame=counted.append)
     assert counted == [1, 2, 3, 4]
 
 
 def test_native_libraries_are_silent(tmp_path, write_video, capfd):
-    extract_video(write_video(tmp_path / "a.mp4"), "body")
+    extract_video(write_video(tmp_path / "a.mp4"), Options("body"))
     assert capfd.readouterr() == ("", "")
-
-
-def test_an_unknown_estimator_is_named(tmp_path, write_video):
-    with pytest.raises(PoseError, match="holistic or body, but got 'heavy'"):
-        extract_video(write_video(tmp_path / "a.mp4"), "heavy")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("landmarks", ["holistic", "body"])
 def test_the_same_clip_gives_the_same_landmarks_bit_for_bit(clip, shared_data, landmarks):
-    first = extract_video(clip, landmarks)
-    extract_video(shared_data / "videos/asl_gestures/intel_asl_want.mkv", landmarks)  # another one in between
-    second = extract_video(clip, landmarks)
+    first = extract_video(clip, Options(landmarks))
+    extract_video(shared_data / "videos/asl_gestures/intel_asl_want.mkv", Options(landmarks))  # another one in between
+    second = extract_video(clip, Options(landmarks))
     for key in ("landmarks", "world", "valid", "timestamps"):
         assert getattr(first, key).tobytes() == getattr(second, key).tobytes()
     assert first.meta == second.meta

@@ -7,12 +7,14 @@ import time
 import numpy as np
 import pytest
 
-from pose_extract import read_poses
+from pose_extract import Options, read_poses
 from pose_extract.discovery import find_jobs
 from pose_extract.estimator import describe_estimator
 from pose_extract.index import rebuild_index
 from pose_extract.resume import earlier_outcome, follow_renames
 from pose_extract.worker import run_job, start_worker
+
+BODY = Options("body")
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def job(tmp_path, write_video):
 
 
 def earlier(job, landmarks="body", retry_failed=False):
-    return earlier_outcome(job, describe_estimator(landmarks), retry_failed)
+    return earlier_outcome(job, describe_estimator(Options(landmarks)), retry_failed)
 
 
 def index(out):
@@ -37,7 +39,7 @@ def index(out):
 
 def test_nobody_in_view_is_empty_and_no_failure(job, tmp_path):
     assert earlier(job) is None
-    outcome = run_job(0, job, "body")
+    outcome = run_job(0, job, BODY)
     assert (outcome.status, outcome.frames, outcome.reason) == ("empty", 6, None)
     poses = read_poses(tmp_path / "poses" / "sub" / "a.npz")
     assert not poses.valid.any()
@@ -53,19 +55,19 @@ def test_nobody_in_view_is_empty_and_no_failure(job, tmp_path):
 
 
 def test_same_video_and_options_are_skipped(job):
-    done = run_job(0, job, "body")
+    done = run_job(0, job, BODY)
     again = earlier(job)
     assert again.earlier
     assert (again.status, again.frames) == (done.status, done.frames)
 
 
 def test_other_options_are_extracted_again(job):
-    run_job(0, job, "body")
+    run_job(0, job, BODY)
     assert earlier(job, "holistic") is None
 
 
 def test_a_touched_video_is_compared_by_content(job, write_video):
-    run_job(0, job, "body")
+    run_job(0, job, BODY)
     os.utime(job.video, ns=(0, 0))
     assert earlier(job) is not None
     data = bytearray(job.video.read_bytes())
@@ -77,7 +79,7 @@ def test_a_touched_video_is_compared_by_content(job, write_video):
 
 
 def test_a_damaged_cache_is_extracted_again(job, tmp_path):
-    run_job(0, job, "body")
+    run_job(0, job, BODY)
     job.output.write_bytes(job.output.read_bytes()[:-100])
     assert index(tmp_path / "poses")[0]["status"] == "failed"
     assert earlier(job) is None
@@ -86,7 +88,7 @@ def test_a_damaged_cache_is_extracted_again(job, tmp_path):
 def test_a_failure_is_recorded_and_retried_on_demand_or_after_a_change(job, tmp_path, write_video):
     job.video.write_text("not a video")
     for attempt in (1, 2):
-        outcome = run_job(0, job, "body")
+        outcome = run_job(0, job, BODY)
         assert outcome.status == "failed"
         record = json.loads((tmp_path / "poses" / "sub" / "a.error.json").read_text())
         assert record["attempts"] == attempt
@@ -103,7 +105,7 @@ def test_a_failure_is_recorded_and_retried_on_demand_or_after_a_change(job, tmp_
     time.sleep(0.01)
     write_video(job.video)
     assert earlier(job) is None
-    run_job(0, job, "body")
+    run_job(0, job, BODY)
     assert not job.error_file.exists()
     assert index(tmp_path / "poses")[0]["status"] == "empty"
 
@@ -113,20 +115,20 @@ def test_an_unreadable_record_is_no_record(job, content):
     job.error_file.parent.mkdir(parents=True)
     job.error_file.write_text(content)
     assert earlier(job) is None
-    run_job(0, job, "body")
+    run_job(0, job, BODY)
     assert not job.error_file.exists()
 
 
 def test_an_error_of_the_file_system_is_that_videos_failure(job):
     job.output.mkdir(parents=True)
-    outcome = run_job(0, job, "body")
+    outcome = run_job(0, job, BODY)
     assert outcome.status == "failed"
     assert "directory" in outcome.reason
 
 
 def test_a_video_whose_stem_is_shared_now_keeps_what_it_has(job, tmp_path, write_video):
     """And gets its name back when the other one is gone."""
-    run_job(0, job, "body")
+    run_job(0, job, BODY)
     inode = job.output.stat().st_ino
     other = write_video(job.video.with_suffix(".avi"))
     jobs = find_jobs(tmp_path / "videos", tmp_path / "poses")
@@ -140,7 +142,7 @@ def test_a_video_whose_stem_is_shared_now_keeps_what_it_has(job, tmp_path, write
 
 
 def test_only_the_videos_own_files_are_renamed(job, tmp_path, write_video):
-    run_job(0, job, "body")
+    run_job(0, job, BODY)
     job.video.unlink()
     write_video(job.video.with_suffix(".avi"))
     write_video(job.video.with_suffix(".mkv"))

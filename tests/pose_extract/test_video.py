@@ -13,7 +13,7 @@ MATRIX = 40  # bytes from the name of an mp4's `tkhd` box, version 0, to its tra
 
 def read(path):
     with Video(path) as video:
-        frames = list(video)
+        frames = [frame for _, frame in video]
         return video, frames, video.timestamps()
 
 
