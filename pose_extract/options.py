@@ -68,4 +68,5 @@ def _is_region(region: Region) -> bool:
     if len(region) != 4:
         return False
     x, y, width, height = region
-    return min(x, y) >= 0 and min(width, height) > 0 and max(x + width, y + height) <= 1
+    inside = all(0 <= value <= 1 for value in region)  # NaN is not
+    return inside and min(width, height) > 0 and max(x + width, y + height) <= 1

@@ -14,7 +14,7 @@ from pose_extract import Options, PoseError
         {"person": "tallest"},
         {"region": (0.5, 0, 0.6, 1)},
         {"region": (0, 0, 0, 1)},
-        {"region": (float("nan"), 0, 1, 1)},
+        {"region": (0, float("nan"), 1, 1)},
         {"region": (0, 0, 1)},
         {"fps": 0},
         {"fps": float("nan")},
