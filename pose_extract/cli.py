@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+from jsonargparse import ActionYesNo
 
 from pose_extract.environment import opencv_warning
 from pose_extract.errors import PoseError
@@ -13,7 +17,7 @@ from pose_extract.index import NAME
 from pose_extract.parser import CommandParser
 from pose_extract.resume import Outcome
 from pose_extract.runner import Summary, extract
-from pose_extract.worker import DISK_FULL
+from pose_extract.units import DISK_FULL
 
 LISTED = 20
 """Videos that are listed by name at the end; the index has all of them."""
@@ -24,6 +28,7 @@ Estimate the body and hand keypoints of every video under a folder with MediaPip
   piumr-extract videos/                    videos/a/b.mp4 gives poses/a/b.npz
   piumr-extract videos/ --out elsewhere/   ... gives elsewhere/a/b.npz
   piumr-extract talk.mp4 --landmarks body  one video, the body alone
+  piumr-extract videos/ --preview          and look at poses/index.html
 
 Start it again after a crash, Ctrl-C or with new videos: what is done is skipped. A video that fails is listed and
 recorded, and the others go on. Exit code: 0 all well, 1 some videos failed, 2 wrong usage, 130 stopped by Ctrl-C."""
@@ -33,8 +38,28 @@ def main() -> None:
     """Run ``piumr-extract`` with the arguments of the command line, and exit with its code."""
     parser = CommandParser(prog="piumr-extract", description=DESCRIPTION)
     parser.add_argument("--config", action="config", help="take options from a YAML file; --print_config makes one")
+    own = {"region", "smoothing", "preview", "shard", "retry_failed"}
     parser.add_function_arguments(
-        extract, as_group=False, as_positional=True, fail_untyped=False, skip={"retry_failed", "console"}
+        extract, as_group=False, as_positional=True, fail_untyped=False, skip={*own, "console"}
+    )
+    parser.add_argument(
+        "--region",
+        type=_numbers("x,y,width,height", float, ",", 4),
+        help="part of the image to look at: x,y,width,height as shares (0..1) of the image, from its top left",
+    )
+    parser.add_argument(
+        "--smoothing",
+        action=ActionYesNo(no_prefix="no-"),
+        default=True,
+        help="smooth the body over time; it filters micro-motion as well as noise",
+    )
+    parser.add_argument(
+        "--preview",
+        action="store_true",
+        help="write an overlay video per clip, and OUT/index.html to look at all of them",
+    )
+    parser.add_argument(
+        "--shard", type=_numbers("i/n", int, "/", 2), help="i/n: only the i-th of n parts of the videos, for job arrays"
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="try again what failed before with the same video and options"
@@ -51,6 +76,21 @@ def main() -> None:
     except PoseError as error:
         _complain(str(error))
         sys.exit(2)
+
+
+def _numbers(form: str, kind: type[int] | type[float], separator: str, count: int) -> Callable[[Any], Any]:
+    """A type for the parser: ``count`` numbers in one word, or, from a YAML file, in a list."""
+
+    def parse(value: Any) -> tuple[int | float, ...]:
+        try:
+            numbers = tuple(kind(part) for part in (value.split(separator) if isinstance(value, str) else value))
+        except (TypeError, ValueError):
+            numbers = ()
+        if len(numbers) != count:
+            raise ValueError(f"expected {form}, but got {value!r}")
+        return numbers
+
+    return parse
 
 
 def _run(arguments: dict[str, object]) -> int:

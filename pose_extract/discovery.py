@@ -36,6 +36,11 @@ class Job:
         return _error_file(self.output)
 
     @property
+    def parts(self) -> Path:
+        """Folder of the finished spans of a long video, while it is not done."""
+        return self.output.with_name(self.output.name.removesuffix(".npz") + ".parts")
+
+    @property
     def former(self) -> tuple[Path, Path]:
         """Cache and failure record under the name the video has with a shared stem, if it has none now, or without."""
         name = PurePosixPath(self.source).name

@@ -1,22 +1,30 @@
-"""One video to one :class:`PoseSequence`: decode, estimate, describe."""
+"""One video, or a span of it, to one :class:`PoseSequence`: decode, estimate, describe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pose_extract.environment import require_extra
-from pose_extract.estimator import ASSUMED_FPS, Estimator, describe_estimator
+from pose_extract.estimator import Estimator, describe_estimator
 from pose_extract.files import fingerprint, sha256
 from pose_extract.options import Options
+from pose_extract.reading import Reading
 from pose_extract.schema import PoseSequence
 from pose_extract.video import Video
 
 DEFAULT = Options()
 """Body and both hands of the most prominent person, every frame."""
+
+OVERLAP = 1.0
+"""Seconds before a span that are estimated and thrown away: they warm the tracker up."""
+
+READING = "reading"
+"""Entry of ``meta`` that only the spans of a video have; :func:`join_spans` turns it into words."""
 
 
 def extract_video(
@@ -25,7 +33,7 @@ def extract_video(
     source: str | None = None,
     on_frame: Callable[[int], None] | None = None,
 ) -> PoseSequence:
-    """Estimate the landmarks of the most prominent person in every frame of a video, in this process.
+    """Estimate the landmarks of one person in every frame of a video, in this process.
 
     The same file with the same options gives the same landmarks, bit for bit.
 
@@ -42,54 +50,112 @@ def extract_video(
         PoseError: if the file is no video that can be read, an option is wrong, or the extra is not installed.
     """
     require_extra()
+    span = extract_span(path, options, source=source, on_frame=on_frame)
+    assert span is not None  # a video without a frame is an error
+    return join_spans([span], Path(path))
+
+
+def extract_span(
+    path: str | Path,
+    options: Options,
+    start: float = 0.0,
+    stop: float = math.inf,
+    source: str | None = None,
+    on_frame: Callable[[int], None] | None = None,
+) -> PoseSequence | None:
+    """The frames of a video from ``start`` up to ``stop``, seconds, to be joined by :func:`join_spans`.
+
+    Args:
+        path: see :func:`extract_video`, as for ``options``, ``source`` and ``on_frame``.
+        options: there.
+        start: where the span begins; up to a second before it is estimated and thrown away.
+        stop: where it ends.
+        source: there.
+        on_frame: there; it is called for the frames before ``start`` as well.
+
+    Returns:
+        the span, with times from the video's start, or ``None`` where no frame lies in it.
+
+    Raises:
+        PoseError: as :func:`extract_video`.
+    """
     path = Path(path)
     estimator_meta = describe_estimator(options)
-    points, world = [], []
-    shapes: dict[tuple[int, ...], None] = {}  # in order of appearance
-    with Video(path) as video, Estimator(options) as estimator:
+    points, world, times = [], [], []
+    done = 0
+    shape: tuple[int, ...] = ()
+    with Video(path, start, stop, OVERLAP, options.fps) as video, Estimator(options) as estimator:
         before = fingerprint(path)
         for seconds, frame in video:
-            shapes[frame.shape] = None
             found, found_world = estimator.estimate(frame, seconds)
-            points.append(found)
-            world.append(found_world)
+            done += 1
             if on_frame is not None:
-                on_frame(len(points))
-        timestamps = video.timestamps()
-    warnings = [*video.warnings, *_clock_warnings(timestamps)]
-    if len(shapes) > 1:
-        warnings.append("the frame size changes within the video; width and height are the first frame's")
-    height, width, _ = next(iter(shapes))
+                on_frame(done)
+            if seconds >= start:
+                shape = shape or frame.shape
+                points.append(found)
+                world.append(found_world)
+                times.append(seconds)
+    if not points:
+        return None
     stacked = np.stack(points)
     return PoseSequence(
         landmarks=stacked,
         world=np.stack(world),
         valid=~np.isnan(stacked[..., 0]),
-        timestamps=timestamps,
+        timestamps=np.array(times),
         meta={
             "layout": estimator.landmark_set.layout,
             "joints": list(estimator.landmark_set.joints),
             "edges": [list(edge) for edge in estimator.landmark_set.edges],
-            "source": {**before, "path": source or path.name, "sha256": sha256(path)},
-            "width": width,
-            "height": height,
+            "source": {**before, "path": source or path.name},
+            "width": shape[1],
+            "height": shape[0],
             "fps": video.fps,
-            "frames_promised": video.promised,
-            "frames_decoded": video.decoded,
+            "people": estimator.people,
             "estimator": estimator_meta,
-            "warnings": warnings,
+            "warnings": [
+                f"the person was lost and chosen anew at {seconds:.1f} s" for seconds in estimator.chosen_anew
+            ],
+            READING: video.reading.to_dict(),
         },
     )
 
 
-def _clock_warnings(timestamps: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+def join_spans(spans: Sequence[PoseSequence], video: Path, on_chunk: Callable[[], None] | None = None) -> PoseSequence:
+    """One sequence from the spans of a video, in order: frames, counts and warnings of all.
+
+    Args:
+        spans: at least one.
+        video: the file they come from; its content is hashed.
+        on_chunk: called now and then while it is hashed.
+    """
+    first = spans[0].meta
+    reading = sum((Reading.from_dict(span.meta[READING]) for span in spans[1:]), Reading.from_dict(first[READING]))
+    people = max((span.meta["people"] for span in spans if span.meta["people"] is not None), default=None)
+    timestamps = np.concatenate([span.timestamps for span in spans])
+    warnings = [*reading.warnings(), *_rate_warnings(timestamps)]
+    if people is not None and people > 1 and first["estimator"]["options"]["person"] is None:
+        warnings.append(f"up to {people} people in view; the most prominent one was followed (--person, --region)")
+    meta = {key: value for key, value in first.items() if key != READING}
+    return PoseSequence(
+        landmarks=np.concatenate([span.landmarks for span in spans]),
+        world=np.concatenate([span.world for span in spans]),
+        valid=np.concatenate([span.valid for span in spans]),
+        timestamps=timestamps,
+        meta={
+            **meta,
+            "source": {**first["source"], "sha256": sha256(video, on_chunk)},
+            "frames_promised": reading.promised,
+            "frames_decoded": reading.decoded,
+            "people": people,
+            "warnings": [*warnings, *(line for span in spans for line in span.meta["warnings"])],
+        },
+    )
+
+
+def _rate_warnings(timestamps: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
     steps = np.diff(timestamps)
-    if not len(steps):
+    if not len(steps) or steps.max() <= 1.5 * np.median(steps):
         return []
-    warnings = []
-    rate = 1 / float(np.mean(steps))
-    if abs(rate - ASSUMED_FPS) > 0.1 * ASSUMED_FPS:
-        warnings.append(f"{rate:.4g} frames/s, but the estimator's smoothing assumes {ASSUMED_FPS:g}")
-    if steps.max() > 1.5 * np.median(steps):
-        warnings.append(f"variable frame rate: gaps of {steps.min() * 1000:.0f} to {steps.max() * 1000:.0f} ms")
-    return warnings
+    return [f"variable frame rate: gaps of {steps.min() * 1000:.0f} to {steps.max() * 1000:.0f} ms"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+CHUNK = 16 * 1024**2
+"""Bytes that are read at a time."""
 
 
 def fingerprint(path: Path) -> dict[str, int]:
@@ -14,10 +17,15 @@ def fingerprint(path: Path) -> dict[str, int]:
     return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+def sha256(path: Path, on_chunk: Callable[[], None] | None = None) -> str:
+    """SHA-256 of a file's content, in hexadecimal; ``on_chunk`` is called after every 16 MiB."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            if on_chunk is not None:
+                on_chunk()
+    return digest.hexdigest()
 
 
 def is_unchanged(path: Path, recorded: Mapping[str, Any]) -> bool:

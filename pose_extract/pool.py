@@ -1,111 +1,202 @@
-"""Jobs over crash-isolated worker processes (pebble)."""
+"""Units of work in crash-isolated processes of this machine (pebble), with a watchdog."""
 
 from __future__ import annotations
 
+import os
 import signal
-from collections import deque
-from collections.abc import Generator, Iterator, MutableSequence
+import threading
+import time
+from collections.abc import MutableSequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context, resource_tracker
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process, resource_tracker
+from multiprocessing.sharedctypes import RawArray
+from typing import Any, Protocol
 
-from pose_extract.discovery import Job
 from pose_extract.errors import PoseError
 from pose_extract.options import Options
 from pose_extract.resume import Outcome
-from pose_extract.worker import fail, run_job, start_worker
+from pose_extract.units import Cut, Unit, run_unit
 
-if TYPE_CHECKING:
-    from pebble import ProcessPool
-
-ATTEMPTS = 2
-"""How often a video is tried when its worker process dies under it."""
+HANG_SECONDS = 60.0
+"""A worker that finishes no frame for so long is ended. Not a time per video: hours of film are fine."""
 
 MAX_BREAKDOWNS = 3
-"""How often in a row all workers may die outside a job before the run gives up."""
+"""How often in a row a worker may die outside a unit before the run gives up."""
 
 
-def run_jobs(
-    jobs: list[Job], options: Options, workers: int, frames: MutableSequence[int]
-) -> Generator[tuple[Job, Outcome], None, None]:
-    """Extract every job's video in one of ``workers`` processes; give each job with its outcome as it ends.
+@dataclass(frozen=True)
+class Died:
+    """A unit ended without a result, because its process did.
 
-    An exception is that video's failure, and so is a process that dies twice under the same video; the others go on.
-    Closing the iterator stops the workers.
+    Attributes:
+        reason: how.
+        began: the process had begun with it, so that this counts as an attempt.
+    """
+
+    reason: str
+    began: bool = True
+
+
+class Pool(Protocol):
+    """Where units are done, here or elsewhere.
+
+    Attributes:
+        capacity: how many units it takes at a time.
+    """
+
+    capacity: int
+
+    def submit(self, unit: Unit) -> None:
+        """Begin with a unit; not more than :attr:`capacity` at a time."""
+        ...
+
+    def finished(self, seconds: float) -> list[tuple[Unit, Outcome | Cut | Died]]:
+        """The units that ended since the last call; waits ``seconds`` for one if there is none.
+
+        Raises:
+            OSError: if the disk is full.
+            PoseError: if no unit can be done any more.
+        """
+        ...
+
+    def frames(self) -> int:
+        """Frames done so far in units that are not finished, as far as it is known."""
+        ...
+
+    def close(self) -> None:
+        """Stop everything, whatever it does."""
+        ...
+
+
+class ProcessPool:
+    """A :class:`Pool` of ``workers`` processes. One that dies or hangs takes only its own unit with it.
+
+    Every worker is a pebble pool of its own: processes that share a pool share a lock, and one that is killed while
+    it holds the lock would stop them all.
 
     Args:
-        jobs: what to do, in this order.
-        options: which landmarks, and how.
         workers: number of processes.
-        frames: shared memory, a slot per job, for the number of frames done.
-
-    Raises:
-        OSError: if the disk is full.
-        PoseError: if worker processes cannot be kept alive.
+        options: how landmarks are estimated.
+        preview: draw as well.
     """
-    queue: deque[tuple[int, int]] = deque((slot, 1) for slot in range(len(jobs)))  # job, attempt
-    breakdowns = 0
-    while queue:
-        with _process_pool(workers, frames) as pool:
-            running: dict[Future[Outcome], tuple[int, int]] = {}
-            broken = False
-            while (queue or running) and not broken:
-                while queue and len(running) < 2 * workers:  # one in work and one at hand for each
-                    slot, attempt = queue.popleft()
-                    running[pool.schedule(run_job, args=(slot, jobs[slot], options))] = slot, attempt
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    slot, attempt = running.pop(future)
-                    error = future.exception()
-                    if isinstance(error, BrokenProcessPool):
-                        broken = True
-                        queue.appendleft((slot, attempt))
-                    elif error is not None and _died(error) and attempt < ATTEMPTS:
-                        queue.appendleft((slot, attempt + 1))
-                    else:
-                        breakdowns = 0
-                        yield jobs[slot], _outcome(future, jobs[slot], options)
-            queue.extendleft(running.values())
-        breakdowns += broken
-        if breakdowns == MAX_BREAKDOWNS:
-            raise PoseError(
-                "The worker processes die as soon as they start. Called from a script, extract() must stand under "
-                '`if __name__ == "__main__":`; otherwise look for a lack of memory (fewer --workers).'
-            )
+
+    def __init__(self, workers: int, options: Options, preview: bool) -> None:
+        self.capacity = workers
+        # a seat per worker in shared memory that needs no lock, so that no dead process can leave one behind
+        self._frames, self._beats = RawArray("Q", workers), RawArray("d", workers)
+        self._arguments = options, preview
+        self._pools: list[Any] = [None] * workers
+        self._running: dict[Future[Outcome | Cut], tuple[Unit, int]] = {}
+        self._free = list(reversed(range(workers)))
+        self._breakdowns = 0
+
+    def submit(self, unit: Unit) -> None:
+        """See :class:`Pool`."""
+        seat = self._free.pop()
+        self._frames[seat], self._beats[seat] = 0, time.monotonic()
+        if self._pools[seat] is None:
+            self._pools[seat] = _start_process(self._frames, self._beats)
+        future = self._pools[seat].schedule(_work, args=(seat, unit, *self._arguments))
+        self._running[future] = unit, seat
+
+    def finished(self, seconds: float) -> list[tuple[Unit, Outcome | Cut | Died]]:
+        """See :class:`Pool`."""
+        ended = []
+        for future in wait(self._running, seconds, FIRST_COMPLETED).done:
+            unit, seat = self._running.pop(future)
+            self._free.append(seat)
+            ended.append((unit, self._result(future, seat)))
+        now = time.monotonic()
+        for future, (unit, seat) in list(self._running.items()):
+            if now - self._beats[seat] > HANG_SECONDS and not future.done():
+                del self._running[future]
+                self._free.append(seat)
+                self._stop(seat)
+                ended.append((unit, Died(f"no frame was finished for {HANG_SECONDS:.0f} s")))
+        return ended
+
+    def frames(self) -> int:
+        """See :class:`Pool`."""
+        return sum(self._frames[seat] for _, seat in self._running.values())
+
+    def close(self) -> None:
+        """See :class:`Pool`."""
+        for seat, pool in enumerate(self._pools):
+            if pool is not None:
+                pool.stop()  # all at once, then wait for each
+                self._frames[seat] = 0
+        for pool in self._pools:
+            if pool is not None:
+                pool.join()
+
+    def _result(self, future: Future[Outcome | Cut], seat: int) -> Outcome | Cut | Died:
+        from pebble import ProcessExpired
+
+        error = future.exception()
+        if isinstance(error, BrokenProcessPool):
+            self._stop(seat)
+            self._breakdowns += 1
+            if self._breakdowns > MAX_BREAKDOWNS * self.capacity:
+                raise PoseError(
+                    "The worker processes die as soon as they start. Called from a script, extract() must stand under "
+                    '`if __name__ == "__main__":`; otherwise look for a lack of memory (fewer --workers).'
+                )
+            return Died("the process did not start", began=False)
+        self._breakdowns = 0
+        if isinstance(error, ProcessExpired):
+            return Died(f"its process died ({_cause(error.exitcode)})")
+        return future.result()
+
+    def _stop(self, seat: int) -> None:
+        self._pools[seat].stop()
+        self._pools[seat].join()
+        self._pools[seat] = None
 
 
-@contextmanager
-def _process_pool(workers: int, frames: MutableSequence[int]) -> Iterator[ProcessPool]:
-    from pebble import ProcessPool
+def _start_process(frames: MutableSequence[int], beats: MutableSequence[float]) -> Any:
+    from pebble import ProcessPool as PebblePool
 
     # spawn: a fork would copy OpenCV's and MediaPipe's threads in an undefined state
-    pool = ProcessPool(workers, initializer=start_worker, initargs=(frames,), context=get_context("spawn"))
+    pool = PebblePool(1, initializer=_prepare, initargs=(frames, beats), context=get_context("spawn"))
     # Ctrl-C reaches every process of the terminal. Workers inherit a mask that blocks it, so that none is struck while
     # it starts; the parent alone decides. The tracker comes first because starting it resets the mask.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        _ = pool.active  # starts the workers
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        yield pool
+        _ = pool.active  # starts the process
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        pool.stop()
-        pool.join()
+    return pool
 
 
-def _died(error: BaseException) -> bool:
-    from pebble import ProcessExpired
-
-    return isinstance(error, ProcessExpired)
+_frames: MutableSequence[int] = []
+_beats: MutableSequence[float] = []
 
 
-def _outcome(future: Future[Outcome], job: Job, options: Options) -> Outcome:
-    error: Any = future.exception()
-    if error is not None and _died(error):
-        return fail(job, options, f"the process that extracted it died, {ATTEMPTS} times ({_cause(error.exitcode)})")
-    return future.result()
+def _prepare(frames: MutableSequence[int], beats: MutableSequence[float]) -> None:
+    """What a worker process does first."""
+    global _frames, _beats
+    _frames, _beats = frames, beats
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _work(seat: int, unit: Unit, options: Options, preview: bool) -> Outcome | Cut:
+    def beat(done: int) -> None:
+        _frames[seat] = done or _frames[seat]
+        _beats[seat] = time.monotonic()
+
+    beat(0)
+    return run_unit(unit, options, preview, beat)
+
+
+def _die_with_parent() -> None:
+    """End this process when the parent does, however it does: nobody would collect the work."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _cause(exitcode: int | None) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pose_extract.discovery import Job
-from pose_extract.resume import Outcome
+from pose_extract.schedule import Step
 
 LOG_SECONDS = 30.0
 """Time between lines where the output is no terminal."""
@@ -22,7 +22,7 @@ class Progress:
 
     Args:
         sizes: every job of this run with its video's size in bytes; the time left is judged by bytes.
-        frames: gives the number of frames done so far, unfinished videos included.
+        frames: gives the number of frames done so far in what is not finished.
         skipped: videos that earlier runs dealt with.
         console: where to show it; standard error if none is given.
     """
@@ -31,7 +31,8 @@ class Progress:
         self, sizes: Mapping[Job, int], frames: Callable[[], int], skipped: int, console: Console | None
     ) -> None:
         self._sizes, self._frames, self._skipped = sizes, frames, skipped
-        self._bytes = self._done = self._failed = 0
+        self._done = self._failed = self._finished = 0
+        self._bytes = 0.0
         self._console = console or Console(stderr=True)
         self._bar = rich.progress.Progress(
             rich.progress.BarColumn(),
@@ -49,11 +50,13 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def advance(self, job: Job, outcome: Outcome) -> None:
-        """Count one video as finished."""
-        self._done += 1
-        self._failed += outcome.status == "failed"
-        self._bytes += self._sizes[job]
+    def advance(self, step: Step) -> None:
+        """Count a video, or a span of one, as finished."""
+        self._finished += step.frames
+        self._bytes += self._sizes[step.job] * step.share
+        if step.outcome is not None:
+            self._done += 1
+            self._failed += step.outcome.status == "failed"
         self._bar.update(self._task, completed=self._done)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._logged >= LOG_SECONDS:
@@ -63,7 +66,8 @@ class Progress:
     def status(self) -> str:
         """The line that is shown, for example ``12/40 videos  61 frames/s  0:01:10 left  2 failed``."""
         elapsed = time.monotonic() - self._started
-        parts = [f"{self._done}/{len(self._sizes)} videos", f"{self._frames() / max(elapsed, 1.0):.0f} frames/s"]
+        frames = self._finished + self._frames()
+        parts = [f"{self._done}/{len(self._sizes)} videos", f"{frames / max(elapsed, 1.0):.0f} frames/s"]
         if self._done == len(self._sizes):
             parts.append(str(timedelta(seconds=round(elapsed))))
         elif self._bytes:

@@ -73,23 +73,35 @@ def earlier_outcome(job: Job, estimator: dict[str, Any], retry_failed: bool) -> 
         except PoseError:  # damaged since, or another program's: extract it again
             pass
         else:
-            if _is_same(job, sequence.meta, estimator):
+            if is_same(job, sequence.meta, estimator):
                 return outcome_of(job.source, sequence, earlier=True)
     record = None if retry_failed else read_failure(job.error_file)
-    if record is not None and _is_same(job, record, estimator):
+    if record is not None and is_same(job, record, estimator):
         return Outcome(job.source, "failed", reason=record["reason"], earlier=True)
     return None
 
 
+def is_same(job: Job, recorded: dict[str, Any], estimator: dict[str, Any]) -> bool:
+    """Whether a record (of a cache, a part or a failure) is of the job's video as it is and of this estimator."""
+    source = recorded.get("source")
+    return recorded.get("estimator") == estimator and isinstance(source, dict) and is_unchanged(job.video, source)
+
+
 def read_failure(path: Path) -> dict[str, Any] | None:
     """A failure record, or ``None`` where there is none that can be read."""
+    record = read_record(path)
+    return record if record is not None and isinstance(record.get("reason"), str) else None
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A small JSON object from a file, or ``None`` where there is none that can be read."""
     try:
         if path.stat().st_size > MAX_RECORD:
             return None
         record = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and isinstance(record.get("reason"), str) else None
+    return record if isinstance(record, dict) else None
 
 
 def record_failure(job: Job, estimator: dict[str, Any], reason: str) -> None:
@@ -99,7 +111,7 @@ def record_failure(job: Job, estimator: dict[str, Any], reason: str) -> None:
         OSError: if it cannot be written.
     """
     before = read_failure(job.error_file)
-    attempts = before.get("attempts", 0) if before is not None and _is_same(job, before, estimator) else 0
+    attempts = before.get("attempts", 0) if before is not None and is_same(job, before, estimator) else 0
     record = {
         "reason": reason,
         "attempts": attempts + 1,
@@ -120,8 +132,3 @@ def _meta_or_nothing(path: Path) -> dict[str, Any]:
 def _source_path(recorded: dict[str, Any]) -> str | None:
     source = recorded.get("source")
     return source.get("path") if isinstance(source, dict) else None
-
-
-def _is_same(job: Job, recorded: dict[str, Any], estimator: dict[str, Any]) -> bool:
-    source = recorded.get("source")
-    return recorded.get("estimator") == estimator and isinstance(source, dict) and is_unchanged(job.video, source)

@@ -6,23 +6,28 @@ import os
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pose_extract.atomic import remove_stale
-from pose_extract.discovery import find_jobs
+from pose_extract.contact_sheet import write_contact_sheet
+from pose_extract.discovery import Job, find_jobs
 from pose_extract.environment import require_extra
 from pose_extract.errors import PoseError
 from pose_extract.estimator import describe_estimator
 from pose_extract.files import fingerprint
 from pose_extract.index import rebuild_index
-from pose_extract.options import Landmarks, Options
-from pose_extract.pool import run_jobs
+from pose_extract.options import Landmarks, Options, Person, Region
+from pose_extract.pool import Pool, ProcessPool
+from pose_extract.preview import has_preview
 from pose_extract.resume import Outcome, earlier_outcome, follow_renames
+from pose_extract.schedule import run_jobs
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+Shard = tuple[int, int]
+"""Which part of the videos: i, n for the i-th of n."""
 
 
 @dataclass
@@ -51,20 +56,39 @@ def extract(
     videos: str | Path,
     out: str | Path = "poses",
     landmarks: Landmarks = "holistic",
+    model: str | Path | None = None,
+    person: Person | None = None,
+    region: Region | None = None,
+    fps: float | None = None,
+    smoothing: bool = True,
+    preview: bool = False,
     workers: int = 0,
+    scheduler: str | None = None,
+    shard: Shard | None = None,
     retry_failed: bool = False,
     console: Console | None = None,
 ) -> Summary:
     """Extract every video under a folder to ``out``, in parallel; what is done already is skipped.
 
-    A run can be killed at any moment and started again. A video that fails is recorded and the others go on. In a
-    script, call this under ``if __name__ == "__main__":``: worker processes import the script.
+    A run can be killed at any moment and started again. A video that fails is recorded and the others go on. Videos of
+    more than five minutes are cut into spans of five minutes that are extracted, tried again and resumed one by one.
+    In a script, call this under ``if __name__ == "__main__":``: worker processes import the script.
 
     Args:
         videos: a folder, searched with its subfolders, or one video file.
         out: folder of the caches: ``out/<video's relative path without suffix>.npz``, and ``out/index.jsonl``.
         landmarks: ``holistic`` (body and hands, 75 landmarks) or ``body`` (33 landmarks, 2.5 times faster).
+        model: a MediaPipe Tasks pose landmarker (``.task``: lite, full or heavy) in place of the bundled body model.
+        person: whom to follow where several people are in view: ``largest``, ``left`` or ``right``; the most prominent
+            one if not given.
+        region: part of the image to look at: x, y, width, height as shares (0..1) of the image, from its top left.
+        fps: keep at most this many frames per second; every frame if not given.
+        smoothing: let the estimator smooth the body over time. It filters micro-motion as well as noise.
+        preview: write an overlay video per clip, and ``out/index.html`` to look at all of them.
         workers: number of processes; 0: one per CPU core.
+        scheduler: address of a dask scheduler (``tcp://host:8786``) whose workers do the work; all its machines must
+            see the same files by the same paths.
+        shard: i, n: only the i-th (from 1) of n parts of the videos, for job arrays.
         retry_failed: try again what failed before with the same video and options.
         console: where progress is shown; standard error if none is given.
 
@@ -78,35 +102,61 @@ def extract(
     """
     from pose_extract.progress import Progress
 
-    videos, out = Path(videos), Path(out)
+    videos, out = Path(videos).absolute(), Path(out).absolute()  # workers may run elsewhere
     if workers < 0:
         raise PoseError(f"Expected `workers` to be 0 (one per CPU core) or more, but got {workers}.")
-    jobs = find_jobs(videos, out)
+    options = Options(landmarks, Path(model).absolute() if model else None, person, region, fps, smoothing)
+    jobs = _part(find_jobs(videos, out), shard)
     require_extra()
-    options = Options(landmarks)
     estimator = describe_estimator(options)
     _require_writable(out)
     remove_stale(out)
     follow_renames(jobs)
     outcomes = {job.source: earlier_outcome(job, estimator, retry_failed) for job in jobs}
     # long videos first, so that no worker idles while the last one is still at a long one
-    sizes = {job: fingerprint(job.video)["bytes"] for job in jobs if outcomes[job.source] is None}
+    sizes = {job: fingerprint(job.video)["bytes"] for job in jobs if _is_open(job, outcomes[job.source], preview)}
     todo = sorted(sizes, key=lambda job: -sizes[job])
     started = time.monotonic()
     try:
         if todo:
-            frames = RawArray("Q", len(todo))
-            results = run_jobs(todo, options, min(workers or _cores(), len(todo)), frames)
+            pool = _pool(scheduler, workers or _cores(), options, preview)
+            skipped = len(jobs) - len(todo)
             # closing: the workers are gone before the index is built, whatever ends the loop
-            with closing(results), Progress(sizes, lambda: sum(frames), len(jobs) - len(todo), console) as progress:
-                for job, outcome in results:
-                    outcomes[job.source] = outcome
-                    progress.advance(job, outcome)
+            with closing(pool), Progress(sizes, pool.frames, skipped, console) as progress:
+                for step in run_jobs(todo, options, pool):
+                    progress.advance(step)
+                    if step.outcome is not None:
+                        outcomes[step.job.source] = step.outcome
     finally:
         seconds = time.monotonic() - started
         remove_stale(out)  # of workers that were stopped while they wrote
         rebuild_index(out)
+    if preview:
+        write_contact_sheet(out)
     return Summary([outcome for outcome in outcomes.values() if outcome is not None], seconds)
+
+
+def _part(jobs: list[Job], shard: Shard | None) -> list[Job]:
+    """The jobs of one shard: every n-th, so that neighbours, which are often alike, are spread."""
+    if shard is None:
+        return jobs
+    i, n = shard
+    if not 1 <= i <= n:
+        raise PoseError(f"Expected `shard` to be i/n with 1 <= i <= n, but got {i}/{n}.")
+    return jobs[i - 1 :: n]
+
+
+def _is_open(job: Job, outcome: Outcome | None, preview: bool) -> bool:
+    """Whether there is something to do for a video, if only its preview."""
+    return outcome is None or (preview and outcome.status != "failed" and not has_preview(job.output))
+
+
+def _pool(scheduler: str | None, workers: int, options: Options, preview: bool) -> Pool:
+    if scheduler is None:
+        return ProcessPool(workers, options, preview)
+    from pose_extract.cluster import ClusterPool
+
+    return ClusterPool(scheduler, options, preview)
 
 
 def _require_writable(out: Path) -> None:

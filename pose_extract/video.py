@@ -1,116 +1,240 @@
-"""Frames and their times from a video file, with OpenCV.
+"""Frames and their times from a video file, with PyAV (FFmpeg).
 
-What OpenCV says of a file is not to be trusted: the frame count is a promise, a truncated file ends without an error,
-and a codec it cannot decode opens and gives no frame. So frames are read until none comes, then compared.
+What a file says of itself is not to be trusted: frame counts are promises, a truncated file ends without an error, and
+damaged data give garbage frames. So frames are read until none comes, and what was wrong with them is counted.
+PyAV, not OpenCV: at equal cost and with equal pixels it decodes AV1, gives the container's own times, can seek, and
+tells of frames that the decoder had to invent.
 """
 
 from __future__ import annotations
 
 import codecs
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_extract.errors import PoseError
-from pose_extract.quiet import silenced_stderr
+from pose_extract.reading import Reading
+
+if TYPE_CHECKING:
+    import av
 
 FALLBACK_FPS = 30.0
 """Rate assumed where a container states none."""
 
+MAX_PIXELS = 2**26
+"""Largest frame that is decoded, in pixels: twice 8K. A small file can promise a frame that no memory holds."""
+
+_LISTS = {"hls", "concat", "dash", "applehttp"}
+"""What FFmpeg also opens: text files that name other files."""
+
 
 class Video:
-    """A video file that is open for one pass over its frames.
+    """A video file, or a span of it, that is open for one pass over its frames.
 
-    Iterating gives each frame with its time: seconds from the clip's first frame, and RGB, uint8 (height, width, 3),
-    rotated as the file's orientation tag says. Afterwards :meth:`timestamps`, :attr:`decoded` and :attr:`warnings`
-    describe what was read.
+    Iterating gives each frame with its time: seconds from the file's first frame, strictly increasing, and RGB, uint8
+    (height, width, 3), rotated as the file's orientation tag says. :attr:`reading` counts what was read.
 
     Args:
         path: the file.
+        start: time of the first frame to give, seconds. The file is sought there, exactly, where it can be.
+        stop: no frame at or after this time is given.
+        lead: seconds before ``start`` whose frames are given as well but not counted.
+        fps: give at most this many frames a second, the first one of each interval ``[k / fps, (k + 1) / fps)``.
+
+    Attributes:
+        fps: frames per second as the container states, else 30.
+        duration: seconds that the container promises, 0 where it does not.
+        reading: what was read so far; ``promised`` is of the whole file.
 
     Raises:
         PoseError: with the reason, if no video can be opened there.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # for decoding errors; read at the first file
-        import cv2
-
+    def __init__(
+        self,
+        path: str | Path,
+        start: float = 0.0,
+        stop: float = math.inf,
+        lead: float = 0.0,
+        fps: float | None = None,
+    ) -> None:
         self.path = Path(path)
+        self._start, self._first, self._stop, self._every = start, max(start - lead, 0.0), stop, fps
         _require_content(self.path)
-        # FFmpeg by name: any other backend takes "%03d" in a file name for a numbered series of images
-        with silenced_stderr():
-            self._capture = cv2.VideoCapture(str(self.path.absolute()), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise PoseError(f"{self.path} cannot be opened: {_why_unreadable(self.path)}.")
-        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # the default differs between OpenCV 4 and 5
-        self._position = cv2.CAP_PROP_POS_MSEC
-        promised = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.promised: int | None = int(promised) if 0 < promised < 2**31 else None
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self._stated_fps: float | None = float(fps) if 0 < fps <= 1000 else None
-        self._codec = _four_letters(int(self._capture.get(cv2.CAP_PROP_FOURCC)))
-        self._times: list[float] = []
-        self.warnings: list[str] = []
+        self._container = _open(self.path)
+        try:
+            self._stream = _video_stream(self._container, self.path)
+            self._first_pts: int | None = None
+        except BaseException:
+            self._container.close()
+            raise
+        stream = self._stream
+        self.fps = float(stream.average_rate or stream.guessed_rate or FALLBACK_FPS)
+        if not 0 < self.fps <= 1000:
+            self.fps = FALLBACK_FPS
+        length = stream.duration * stream.time_base if stream.duration and stream.time_base else 0
+        self.duration = max(float(length), (self._container.duration or 0) / 1_000_000)
+        estimate = round(self.duration * self.fps) or None
+        self.reading = Reading(promised=stream.frames or estimate, exactly=bool(stream.frames))
 
     def __enter__(self) -> Video:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._capture.release()
+        self._container.close()
 
     def __iter__(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Give every frame that can be decoded.
+        """Give the frames of the span that can be decoded.
 
         Raises:
-            PoseError: if there is none.
+            PoseError: if none of the whole file can be, or a frame is too large.
         """
-        import cv2
-
-        while True:
-            found, frame = self._capture.read()
-            if not found:
+        before, interval = -math.inf, -1
+        for frame in self._from_start():
+            seconds = self._seconds(frame)
+            untimed = seconds is None or seconds <= before
+            if untimed:
+                seconds = before + 1 / self.fps if before >= 0 else 0.0
+            assert seconds is not None
+            before = seconds
+            if seconds >= self._stop:
                 break
-            self._times.append(self._capture.get(self._position) / 1000)
-            yield self._times[-1] - self._times[0], cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-        if not self._times:
+            if seconds < self._first:
+                continue
+            if seconds >= self._start:
+                if self._start > 0 and self.reading.decoded == 0:  # what was passed over belongs to the span before
+                    self.reading.undecodable = self.reading.discarded = 0
+                self.reading.count(frame.is_corrupt, untimed, (frame.width, frame.height))
+            if self._every is not None:
+                # a little late is in time: container times are rounded
+                if (now := math.floor(seconds * self._every + 1e-3)) == interval:
+                    continue
+                interval = now
+            yield seconds, self._rgb(frame)
+        if self._first_pts is None and self.reading.decoded == 0:
             raise PoseError(
-                f"{self.path} opens but gives no frame: OpenCV has no decoder for its codec ({self._codec}) or its "
-                "data are damaged; converting it helps in the first case: ffmpeg -i IN -c:v libx264 OUT.mp4"
-            )
-        # Matroska and AVI have been seen to promise one frame too many
-        if self.promised is not None and self.promised - self.decoded > 1:
-            self.warnings.append(
-                f"{self.promised} frames promised by the container, {self.decoded} decoded: truncated or damaged"
+                f"{self.path} opens but gives no frame: its data are damaged, or it is encrypted (codec "
+                f"{self._stream.codec_context.name})."
             )
 
-    @property
-    def decoded(self) -> int:
-        """Frames read so far."""
-        return len(self._times)
+    def can_seek(self) -> bool:
+        """Whether a pass may start in the middle: the container gives times and a length. Reads the first frame."""
+        if self._first_pts is None:
+            next(self._decode(), None)
+            self._reopen()
+        return self._first_pts is not None and self.duration > 0
 
-    @property
-    def fps(self) -> float:
-        """Frames per second: the container's, else measured from the timestamps."""
-        if self._stated_fps:
-            return self._stated_fps
-        duration = self._times[-1] - self._times[0] if self._times else 0
-        return (self.decoded - 1) / duration if duration > 0 else FALLBACK_FPS
+    def _from_start(self) -> Iterator[av.VideoFrame]:
+        """Frames from the last key frame before the span on; from the file's start where seeking fails."""
+        if self._first > 0 and self.can_seek():
+            stream = self._stream
+            assert self._first_pts is not None
+            import av
 
-    def timestamps(self) -> NDArray[np.float64]:
-        """Seconds from the first frame, (T,), strictly increasing.
+            try:
+                self._container.seek(self._first_pts + int(self._first / stream.time_base), stream=stream)
+                frames = self._decode()
+                first = next(frames, None)
+            except av.FFmpegError:
+                first = None
+            seconds = self._seconds(first) if first is not None else None
+            if first is not None and seconds is not None and seconds <= self._first:
+                yield first
+                yield from frames
+                return
+            self._reopen()
+        yield from self._decode()
 
-        The container's own where they are usable (variable rates included), else frame number / fps with a warning.
-        """
-        times = np.array(self._times, dtype=np.float64)
-        times -= times[0]
-        if np.isfinite(times).all() and (np.diff(times) > 0).all():
-            return times
-        self.warnings.append(f"the container's timestamps are unusable; taken as frame number / {self.fps:g} fps")
-        return np.arange(self.decoded) / self.fps
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Every frame from here on; data that cannot be decoded are counted and passed over."""
+        import av
+
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                self.reading.discarded += packet.is_discard
+                frames = packet.decode()
+            except (av.InvalidDataError, EOFError) as error:
+                self.reading.undecodable += 1
+                if isinstance(error, EOFError):
+                    return
+                continue
+            except av.FFmpegError as error:
+                if self.reading.decoded:  # what came so far is good
+                    self.reading.undecodable += 1
+                    return
+                raise PoseError(f"{self.path} cannot be decoded: {error.strerror}.") from None
+            for frame in frames:
+                if self._first_pts is None:
+                    self._first_pts = frame.pts
+                yield frame
+
+    def _seconds(self, frame: av.VideoFrame) -> float | None:
+        if frame.pts is None or self._first_pts is None or frame.time_base is None:
+            return None
+        return float((frame.pts - self._first_pts) * frame.time_base)
+
+    def _rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        if frame.width * frame.height > MAX_PIXELS:
+            raise _too_large(self.path, frame.width, frame.height)
+        image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+        turns = round(frame.rotation / 90) % 4  # counter-clockwise, as NumPy turns
+        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._container = _open(self.path)
+        self._stream = _video_stream(self._container, self.path)
+        self.reading.discarded = self.reading.undecodable = 0
+
+
+def _open(path: Path) -> Any:
+    import av
+
+    try:
+        # "file:" and an absolute path: a name may look like a protocol; the list keeps FFmpeg from opening others
+        container = av.open(
+            f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"}
+        )
+    except (av.FFmpegError, UnicodeEncodeError) as error:
+        reason = "its name is not valid text" if isinstance(error, UnicodeEncodeError) else _why_unreadable(path)
+        raise PoseError(f"{path} cannot be opened: {reason}.") from None
+    if _LISTS & set(container.format.name.split(",")):
+        container.close()
+        raise PoseError(f"{path} cannot be opened: it is a list of other files, not a video.")
+    return container
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    import av
+
+    pictures = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    if not streams:
+        raise PoseError(f"{path} cannot be opened: it holds no video stream.")
+    stream = streams[0]
+    context = stream.codec_context
+    if context is None:
+        raise PoseError(f"{path} cannot be decoded: FFmpeg has no decoder for its codec.")
+    if context.width * context.height > MAX_PIXELS:
+        raise _too_large(path, context.width, context.height)
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    # one video per process and one process per core: threads of the decoder only cost
+    context.thread_type, context.thread_count = "NONE", 1
+    return stream
+
+
+def _too_large(path: Path, width: int, height: int) -> PoseError:
+    return PoseError(f"{path} has frames of {width} x {height} pixels, more than the {MAX_PIXELS} that are decoded.")
 
 
 def _require_content(path: Path) -> None:
@@ -130,16 +254,19 @@ def _require_content(path: Path) -> None:
 
 
 def _why_unreadable(path: Path) -> str:
-    """Best guess at why OpenCV refused a file that is there and has content."""
-    with path.open("rb") as file:
-        head = file.read(4096)
+    """Best guess at why FFmpeg refused a file that is there and has content."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        return error.strerror or str(error)
     if head[4:8] == b"ftyp":
         if b"moov" not in _mp4_boxes(path):
             return "its index (`moov`) is missing: an unfinished recording or download"
         return "it holds no video stream, or a damaged one"
     if _is_text(head):
         return "it is a text file, not a video"
-    return "it is not a video, is damaged, or holds no video stream"
+    return "it is not a video, or is damaged"
 
 
 def _is_text(head: bytes) -> bool:
@@ -163,8 +290,3 @@ def _mp4_boxes(path: Path) -> set[bytes]:
                 break
             file.seek(size - len(header), os.SEEK_CUR)
     return names
-
-
-def _four_letters(code: int) -> str:
-    letters = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24))
-    return letters if letters.isascii() and letters.isprintable() and letters.strip() else "unknown"

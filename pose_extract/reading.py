@@ -1,0 +1,90 @@
+"""What was read of a video, counted, so that the counts of its spans add up and can be told in words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pose_extract.errors import PoseError
+
+SLACK = 0.05
+"""Share by which a promise may be missed that is only an estimate, length times rate."""
+
+
+@dataclass
+class Reading:
+    """Counts of one pass over a video or over a span of it; spans add up with ``+``.
+
+    Attributes:
+        promised: frames that the container promises for the whole file, if it does.
+        exactly: the promise is a count and not an estimate.
+        decoded: frames decoded.
+        discarded: frames that the file itself says are not to be shown (edit lists).
+        damaged: frames that the decoder marked as corrupt; they are given all the same.
+        undecodable: pieces of data that gave no frame.
+        untimed: frames whose time was missing or not later than the one before.
+        sizes: widths and heights that occurred, pixels, before rotation.
+    """
+
+    promised: int | None = None
+    exactly: bool = True
+    decoded: int = 0
+    discarded: int = 0
+    damaged: int = 0
+    undecodable: int = 0
+    untimed: int = 0
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+
+    def count(self, damaged: bool, untimed: bool, size: tuple[int, int]) -> None:
+        """Count one decoded frame."""
+        self.decoded += 1
+        self.damaged += damaged
+        self.untimed += untimed
+        if size not in self.sizes:
+            self.sizes.append(size)
+
+    def __add__(self, other: Reading) -> Reading:
+        sizes = self.sizes + [size for size in other.sizes if size not in self.sizes]
+        sums = {
+            key: getattr(self, key) + getattr(other, key)
+            for key in ("decoded", "discarded", "damaged", "undecodable", "untimed")
+        }
+        return Reading(self.promised, self.exactly, sizes=sizes, **sums)
+
+    def warnings(self) -> list[str]:
+        """What a user should know of, a line each; none for a sound video."""
+        lines = []
+        if self.promised is not None:
+            missing = self.promised - self.decoded - self.discarded
+            # an exact promise may be one too high all the same: seen in AVI
+            if missing > (1 if self.exactly else max(5, SLACK * self.promised)):
+                about = "" if self.exactly else "about "
+                lines.append(
+                    f"{about}{self.promised} frames promised by the container, {self.decoded} decoded: truncated or "
+                    "damaged"
+                )
+        if self.damaged:
+            lines.append(f"{self.damaged} of {self.decoded} frames are damaged: their landmarks may be wrong")
+        if self.undecodable:
+            lines.append(f"{self.undecodable} pieces of data could not be decoded")
+        if self.untimed:
+            lines.append(f"{self.untimed} frames have no usable time; theirs is the one before plus one frame")
+        if len(self.sizes) > 1:
+            lines.append("the frame size changes within the video; width and height are the first frame's")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; :meth:`from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Reading:
+        """The counts that :meth:`to_dict` gave.
+
+        Raises:
+            PoseError: if ``values`` are not such.
+        """
+        try:
+            return cls(**{**values, "sizes": [(int(width), int(height)) for width, height in values["sizes"]]})
+        except (TypeError, KeyError, ValueError):
+            raise PoseError("Expected the counts of a reading, but got something else.") from None

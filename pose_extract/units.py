@@ -1,0 +1,197 @@
+"""Units of work: a video, a span of a long one, or the joining of its spans; and what a worker does with each."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_extract.atomic import atomic_write
+from pose_extract.discovery import Job
+from pose_extract.errors import PoseError
+from pose_extract.estimator import describe_estimator
+from pose_extract.extraction import extract_span, extract_video, join_spans
+from pose_extract.files import fingerprint
+from pose_extract.options import Options
+from pose_extract.preview import has_preview, write_preview
+from pose_extract.resume import Outcome, earlier_outcome, is_same, outcome_of, read_record, record_failure
+from pose_extract.schema import PoseSequence, read_poses, write_poses
+from pose_extract.video import Video
+
+SPAN = 300.0
+"""Seconds: a longer video is cut at multiples of it, each span a unit of work."""
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors that will not go away with the next video."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one worker does at a time.
+
+    Attributes:
+        job: the video.
+        span: number of the span, from 0; ``None``: the whole video, or the joining of its spans.
+        spans: how many there are; 0 as long as nobody has looked.
+    """
+
+    job: Job
+    span: int | None = None
+    spans: int = 0
+
+    def __str__(self) -> str:
+        if self.span is None:
+            return "the video" if self.spans == 0 else "its spans"
+        first, last = (f"{round(k * SPAN) // 60}:{round(k * SPAN) % 60:02}" for k in (self.span, self.span + 1))
+        return f"its span {first} to {last}"
+
+    @property
+    def part(self) -> Path:
+        """The file of a finished span."""
+        return self.job.parts / f"{self.span:04}.part"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a unit gives that does not finish a video: it is ``spans`` spans long, of which ``done`` are finished."""
+
+    spans: int
+    done: int = 0
+    frames: int = 0
+
+
+def run_unit(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int], None]) -> Outcome | Cut:
+    """Do one unit of work. An exception that is the video's fault becomes a recorded failure.
+
+    Args:
+        unit: the work.
+        options: how landmarks are estimated.
+        preview: draw an overlay video and a strip of frames as well.
+        on_frame: called with the number of frames done so far, and now and then in other long work.
+
+    Raises:
+        OSError: if the disk is full; nothing half written is left.
+    """
+    try:
+        if unit.span is not None:
+            return _run_span(unit, options, on_frame)
+        if unit.spans:
+            return _join(unit, options, preview, on_frame)
+        return _run_video(unit, options, preview, on_frame)
+    except Exception as error:  # whatever it is, it is this video's failure and the others go on
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
+        reason = str(error) if isinstance(error, PoseError) else f"{type(error).__name__}: {error}"
+        return fail(unit, options, reason)
+
+
+def fail(unit: Unit, options: Options, reason: str) -> Outcome:
+    """Record a failure for this and later runs. Finished spans stay, for ``--retry-failed``."""
+    reason = " ".join(reason.split()).removeprefix(f"{unit.job.video} ").rstrip(".")
+    if unit.spans:
+        reason = f"{unit}: {reason}"
+    record_failure(unit.job, describe_estimator(options), reason)
+    return Outcome(unit.job.source, "failed", reason=reason)
+
+
+def _run_video(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int], None]) -> Outcome | Cut:
+    job = unit.job
+    done = _done_already(job, options)
+    if done is not None:  # by another run on the same folder, or all but its preview
+        if preview and not has_preview(job.output):
+            _draw(job, read_poses(job.output), options, on_frame)
+        return done
+    with Video(job.video) as video:
+        if video.duration > SPAN and video.can_seek():
+            return Cut(math.ceil(video.duration / SPAN))
+    return _finish(job, extract_video(job.video, options, job.source, on_frame), options, preview, on_frame)
+
+
+def _run_span(unit: Unit, options: Options, on_frame: Callable[[int], None]) -> Cut:
+    assert unit.span is not None
+    start = unit.span * SPAN
+    # the last one goes on to wherever the file really ends
+    stop = start + SPAN if unit.span + 1 < unit.spans else math.inf
+    part = _read_part(unit, options)
+    if part is None:
+        found = extract_span(unit.job.video, options, start, stop, unit.job.source, on_frame)
+        part = found or _Nothing(describe_estimator(options), fingerprint(unit.job.video))
+        _write_part(unit, part)
+    return Cut(unit.spans, done=1, frames=0 if isinstance(part, _Nothing) else len(part))
+
+
+def _join(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int], None]) -> Outcome:
+    parts = [_read_part(Unit(unit.job, k, unit.spans), options) for k in range(unit.spans)]
+    if None in parts:
+        done = _done_already(unit.job, options)  # another run on the same folder has joined and removed them
+        if done is None:
+            raise PoseError("a finished span is gone or of another version of the video; run the command again")
+        return done
+    found = [part for part in parts if isinstance(part, PoseSequence)]
+    if not found:
+        raise PoseError("opens but gives no frame: its data are damaged")
+    sequence = join_spans(found, unit.job.video, lambda: on_frame(0))
+    return _finish(unit.job, sequence, options, preview, on_frame)
+
+
+def _finish(
+    job: Job, sequence: PoseSequence, options: Options, preview: bool, on_frame: Callable[[int], None]
+) -> Outcome:
+    if preview:
+        _draw(job, sequence, options, on_frame)
+    write_poses(job.output, sequence)
+    with suppress(FileNotFoundError):
+        job.error_file.unlink()
+    shutil.rmtree(job.parts, ignore_errors=True)
+    return outcome_of(job.source, sequence)
+
+
+def _draw(job: Job, sequence: PoseSequence, options: Options, on_frame: Callable[[int], None]) -> None:
+    with Video(job.video, fps=options.fps) as video:
+        write_preview(job.output, _counted(video, on_frame), sequence)
+
+
+def _counted(video: Video, on_frame: Callable[[int], None]) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    for frame in video:
+        on_frame(0)  # a sign of life; these frames were counted when they were estimated
+        yield frame
+
+
+def _done_already(job: Job, options: Options) -> Outcome | None:
+    return earlier_outcome(job, describe_estimator(options), retry_failed=True)
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """The part of a span that the container promises and that holds no frame."""
+
+    estimator: dict[str, Any]
+    source: dict[str, int]
+
+
+def _write_part(unit: Unit, part: PoseSequence | _Nothing) -> None:
+    if isinstance(part, PoseSequence):
+        write_poses(unit.part, part)
+        return
+    with atomic_write(unit.part) as file:
+        file.write(json.dumps(asdict(part)).encode())
+
+
+def _read_part(unit: Unit, options: Options) -> PoseSequence | _Nothing | None:
+    """A span that is finished, of this video and with these options."""
+    estimator = describe_estimator(options)
+    try:
+        part = read_poses(unit.part)
+    except PoseError:
+        record = read_record(unit.part)
+        return _Nothing(**record) if record is not None and is_same(unit.job, record, estimator) else None
+    return part if is_same(unit.job, part.meta, estimator) else None
