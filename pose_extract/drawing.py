@@ -83,7 +83,8 @@ class Painter:
         points = np.where(valid[:, None], landmarks[:, :2], 0) * (width, height) - 0.5  # a pixel's centre is its index
         corners = np.round(points * 2**_SHIFT).astype(np.int32)
         for part, pairs in self._edges.items():
-            size, rim = (thickness, 2) if part == "body" else (max(1, thickness - 1), 1)  # fingers are close together
+            # fingers are close together, and so is everything in a small picture
+            size, rim = (thickness, min(thickness, 2)) if part == "body" else (max(1, thickness - 1), 1)
             seen = pairs[valid[pairs].all(axis=1)]
             # the outline of all lines first, so that it never covers a line that meets it
             cv2.polylines(image, list(corners[seen]), False, (0, 0, 0), size + rim, cv2.LINE_AA, _SHIFT)

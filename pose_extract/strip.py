@@ -16,6 +16,7 @@ AREA = 36_000
 
 _WINDOW = 15  # frames: half a second at the usual rate
 _SURE = 0.5  # confidence from which a point counts for the crop
+_ENOUGH = 10_000  # frames that tell where a person is; an hour of them would take hundreds of megabytes
 _MARGIN = 0.12  # of the person's size, on each side
 _ASPECT = (0.5, 2.0)  # narrowest and widest picture
 _GAP = 4  # pixels between pictures
@@ -86,8 +87,10 @@ def person_box(sequence: PoseSequence) -> NDArray[np.float64]:
 
     The whole image where nobody is seen.
     """
-    sure = sequence.valid & (sequence.landmarks[..., 3] >= _SURE)
-    points = np.clip(sequence.landmarks[sure][:, :2].astype(np.float64), 0, 1)
+    some = slice(None, None, 1 + len(sequence) // _ENOUGH)
+    landmarks = sequence.landmarks[some]
+    sure = sequence.valid[some] & (landmarks[..., 3] >= _SURE)
+    points = np.clip(landmarks[sure][:, :2].astype(np.float64), 0, 1)
     if not len(points):
         return np.array([0.0, 0.0, 1.0, 1.0])
     low, high = np.percentile(points, [0.5, 99.5], axis=0)

@@ -247,7 +247,9 @@ def test_a_large_page_links_its_strips_and_builds_rows_as_they_are_needed(tmp_pa
     from selenium.webdriver.support.wait import WebDriverWait
 
     monkeypatch.setattr(contact_sheet, "EMBEDDED", 0)
-    write_index(tmp_path, *({"name": f"clip{i}", "body": i / 20_000} for i in range(20_000)))
+    kinds = [["w"], [], None, "a text", [None, 3]]  # of warnings: another program's cache may hold anything
+    clips = ({"name": f"clip{i}", "body": i / 20_000, "warnings": kinds[i % 5]} for i in range(20_000))
+    write_index(tmp_path, *clips)
     add_preview(tmp_path, "clip0")
     open_page(browser, write_contact_sheet(tmp_path))
     assert shown_names(browser)[:3] == ["clip0", "clip1", "clip2"]
