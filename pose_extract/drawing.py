@@ -79,7 +79,7 @@ class Painter:
         import cv2
 
         height, width = image.shape[:2]
-        thickness = max(1, round(min(width, height) / 250))
+        thickness = max(1, round(min(width, height) / 300))
         points = np.where(valid[:, None], landmarks[:, :2], 0) * (width, height) - 0.5  # a pixel's centre is its index
         corners = np.round(points * 2**_SHIFT).astype(np.int32)
         for part, pairs in self._edges.items():

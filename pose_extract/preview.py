@@ -58,7 +58,7 @@ def is_current(cache: Path) -> bool:
     try:
         made = cache.stat().st_mtime_ns
         return all(path(cache).stat().st_mtime_ns >= made for path in (preview_file, strip_file))
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
