@@ -116,9 +116,9 @@ def write_text(image: Image, text: str, left: int, base: int, colour: Colour = W
 
 
 def draw_border(image: Image, colour: Colour) -> None:
-    """Put a border around a picture, inside it, with a dark line within that sets it off from any page."""
-    border = max(2, min(image.shape[:2]) // 100)
-    for width, shade in ((2 * border, (0, 0, 0)), (border, colour)):
+    """Put a border around a picture, inside it, with a thin dark line within that sets it off from any page."""
+    border = _border(image)
+    for width, shade in ((border + 2, (0, 0, 0)), (border, colour)):
         for side in (image[:width], image[-width:], image[:, :width], image[:, -width:]):
             side[:] = shade
 
@@ -126,4 +126,8 @@ def draw_border(image: Image, colour: Colour) -> None:
 def mark_missing(image: Image) -> None:
     """Mark a picture as one without a body: a red border and the words."""
     draw_border(image, GAP)
-    write_text(image, "no body", 8, 18, GAP)
+    write_text(image, "no body", _border(image) + 6, _border(image) + 16, GAP)
+
+
+def _border(image: Image) -> int:
+    return max(2, min(image.shape[:2]) // 120)
