@@ -102,7 +102,7 @@ class PoseSequence:
         A part counts as detected where any of its joints is; ``None`` where the layout has no such part. Joints whose
         names begin with ``left_hand_`` or ``right_hand_`` are a hand, all others are the body.
         """
-        part = np.array([_part_of(name) for name in self.meta["joints"]])
+        part = np.array([part_of(name) for name in self.meta["joints"]])
         return {
             name: float(self.valid[:, part == name].any(axis=1).mean()) if (part == name).any() else None
             for name in ("body", "left_hand", "right_hand")
@@ -180,7 +180,8 @@ def _is_edge(edge: Any, joints: int) -> bool:
     return isinstance(edge, list) and len(edge) == 2 and all(type(i) is int and 0 <= i < joints for i in edge)
 
 
-def _part_of(joint: str) -> str:
+def part_of(joint: str) -> str:
+    """The part that a joint belongs to, by its name: ``left_hand``, ``right_hand`` or ``body``."""
     return next((hand for hand in ("left_hand", "right_hand") if joint.startswith(f"{hand}_")), "body")
 
 

@@ -89,7 +89,7 @@ def run_command(start_command):
     return run
 
 
-EXTRACTING = {"cli", "environment", "extraction", "landmarks", "resume", "runner", "video"}
+EXTRACTING = set("cli drawing environment extraction landmarks preview resume runner strip timeline video".split())
 
 
 @pytest.hookimpl(tryfirst=True)
