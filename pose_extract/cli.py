@@ -11,6 +11,7 @@ from typing import Any
 
 from jsonargparse import ActionYesNo
 
+from pose_extract.contact_sheet import NAME as PAGE
 from pose_extract.environment import opencv_warning
 from pose_extract.errors import PoseError
 from pose_extract.index import NAME
@@ -124,9 +125,10 @@ def _report(summary: Summary, out: Path) -> None:
     print(f"{videos}: {counts}, {len(empty)} without a person, {len(failed)} failed; {rate}")
     _list("without a person", empty, out)
     _list("failed", failed, out)
+    _list("done", [outcome for outcome in (*done, *empty) if outcome.reason], out)
     if any(outcome.earlier for outcome in failed):
         print("  --retry-failed tries again what failed in an earlier run")
-    print(f"Keypoints are in {out}/, with a line per video in {out / NAME}")
+    print(f"Keypoints are in {out}/, with a line per video in {out / NAME}; to look at them: {out / PAGE}")
     if done:
         print(f"Next: piumr-train-gcn --poses {out}/")
 

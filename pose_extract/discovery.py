@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pose_extract.errors import PoseError
+from pose_extract.preview import is_preview
 
 SUFFIXES = tuple(
     ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .vob .webm .wmv".split()
@@ -56,7 +57,7 @@ def _error_file(output: Path) -> Path:
 def find_jobs(videos: Path, out: Path) -> list[Job]:
     """All videos under a folder, or the one file, in order of their paths.
 
-    Links to files and folders are followed, circles are not; hidden files and the output folder are left out.
+    Links to files and folders are followed, circles are not; hidden files, previews and the output folder are left out.
     ``a.mp4`` becomes ``a.npz``; videos that share a stem in a folder all keep their suffix: ``a.mp4.npz`` and
     ``a.avi.npz``.
 
@@ -90,7 +91,7 @@ def _walk(folder: Path, skip: Path, above: tuple[Path, ...]) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _walk(Path(entry.path), skip, (*above, here))
-        elif entry.name.lower().endswith(SUFFIXES):
+        elif entry.name.lower().endswith(SUFFIXES) and not is_preview(Path(entry.path)):
             yield Path(entry.path)
 
 

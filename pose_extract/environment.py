@@ -10,12 +10,12 @@ _OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "
 
 
 def require_extra() -> None:
-    """Import OpenCV and MediaPipe, or say in one line what is missing.
+    """Import OpenCV, PyAV and MediaPipe, or say in one line what is missing.
 
     Raises:
         PoseError: naming the extra to install, or the system package that OpenCV lacks.
     """
-    for module in ("cv2", "mediapipe", "pebble"):
+    for module in ("cv2", "av", "mediapipe", "pebble"):
         try:
             import_module(module)
         except ModuleNotFoundError as error:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pose_extract.quiet import silenced_stderr
 
 PEOPLE = "poselandmarkcpu__pose_detections"
-"""The stream inside the body's graph with everybody whom its detector sees; it has a value in frames without tracking."""
+"""The stream inside the body's graph with everybody whom its detector sees; it runs in frames without a track."""
 
 FIRST = 33_333
 """Time, microseconds, of a clip's first frame: MediaPipe's filters take 0 for "not yet", `solutions` begins here."""

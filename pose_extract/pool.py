@@ -40,13 +40,12 @@ class Died:
 
 
 class Pool(Protocol):
-    """Where units are done, here or elsewhere.
+    """Where units are done, here or elsewhere."""
 
-    Attributes:
-        capacity: how many units it takes at a time.
-    """
-
-    capacity: int
+    @property
+    def capacity(self) -> int:
+        """How many units it takes at a time."""
+        ...
 
     def submit(self, unit: Unit) -> None:
         """Begin with a unit; not more than :attr:`capacity` at a time."""

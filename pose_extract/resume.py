@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from pose_extract.atomic import atomic_write
 from pose_extract.discovery import Job
 from pose_extract.errors import PoseError
 from pose_extract.files import fingerprint, is_unchanged
+from pose_extract.preview import preview_file, strip_file
 from pose_extract.schema import PoseSequence, read_meta, read_poses
 
 MAX_RECORD = 1024**2
@@ -26,7 +28,7 @@ class Outcome:
         source: the video, relative to the folder that was given.
         status: ``done``; ``empty``: done, but nobody is seen in it; ``failed``.
         frames: frames in its cache.
-        reason: why it failed.
+        reason: why it failed, or why a done one has no preview.
         earlier: this is the result of an earlier run; nothing was done now.
     """
 
@@ -55,6 +57,9 @@ def follow_renames(jobs: list[Job]) -> None:
             continue
         if cache.exists() and not job.output.exists() and _source_path(_meta_or_nothing(cache)) == job.source:
             os.replace(cache, job.output)
+            for file in (preview_file, strip_file):
+                with suppress(FileNotFoundError):
+                    os.replace(file(cache), file(job.output))
         if failure.exists() and _source_path(read_failure(failure) or {}) == job.source:
             os.replace(failure, job.error_file)
 

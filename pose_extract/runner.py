@@ -19,7 +19,7 @@ from pose_extract.files import fingerprint
 from pose_extract.index import rebuild_index
 from pose_extract.options import Landmarks, Options, Person, Region
 from pose_extract.pool import Pool, ProcessPool
-from pose_extract.preview import has_preview
+from pose_extract.preview import is_current, preview_file
 from pose_extract.resume import Outcome, earlier_outcome, follow_renames
 from pose_extract.schedule import run_jobs
 
@@ -109,6 +109,8 @@ def extract(
     jobs = _part(find_jobs(videos, out), shard)
     require_extra()
     estimator = describe_estimator(options)
+    if preview and (hit := {preview_file(job.output) for job in jobs} & {job.video for job in jobs}):
+        raise PoseError(f"A preview would overwrite the video {min(hit)}: give another `out`.")
     _require_writable(out)
     remove_stale(out)
     follow_renames(jobs)
@@ -131,7 +133,6 @@ def extract(
         seconds = time.monotonic() - started
         remove_stale(out)  # of workers that were stopped while they wrote
         rebuild_index(out)
-    if preview:
         write_contact_sheet(out)
     return Summary([outcome for outcome in outcomes.values() if outcome is not None], seconds)
 
@@ -148,7 +149,7 @@ def _part(jobs: list[Job], shard: Shard | None) -> list[Job]:
 
 def _is_open(job: Job, outcome: Outcome | None, preview: bool) -> bool:
     """Whether there is something to do for a video, if only its preview."""
-    return outcome is None or (preview and outcome.status != "failed" and not has_preview(job.output))
+    return outcome is None or (preview and outcome.status != "failed" and not is_current(job.output))
 
 
 def _pool(scheduler: str | None, workers: int, options: Options, preview: bool) -> Pool:

@@ -10,7 +10,7 @@ from pose_extract.discovery import Job
 from pose_extract.options import Options
 from pose_extract.pool import Died, Pool
 from pose_extract.resume import Outcome
-from pose_extract.units import Unit, fail
+from pose_extract.units import Cut, Unit, fail
 
 ATTEMPTS = 2
 """How often a unit is tried when its process dies under it."""
@@ -51,41 +51,58 @@ def run_jobs(jobs: list[Job], options: Options, pool: Pool) -> Iterator[Step]:
         OSError: if the disk is full.
         PoseError: if no unit can be done any more.
     """
-    queue: deque[Unit] = deque(Unit(job) for job in jobs)
-    attempts: dict[Unit, int] = {}
-    progress: dict[str, _Spans] = {}  # of videos that were cut
+    schedule = _Schedule(jobs)
     running = 0
-    while queue or running:
-        while queue and running < pool.capacity:
-            pool.submit(queue.popleft())
+    while schedule.queue or running:
+        while schedule.queue and running < pool.capacity:
+            pool.submit(schedule.queue.popleft())
             running += 1
         for unit, result in pool.finished(TICK):
             running -= 1
             if isinstance(result, Died):
-                attempts[unit] = attempts.get(unit, 0) + result.began
-                if attempts[unit] < ATTEMPTS:
-                    queue.appendleft(unit)
+                if schedule.try_again(unit, result):
                     continue
                 result = fail(unit, options, f"{result.reason}, {ATTEMPTS} times")
-            spans = progress.get(unit.job.source)
+            step = schedule.take(unit, result)
+            if step is not None:
+                yield step
+
+
+class _Schedule:
+    """What is left to do, and how far the videos are that were cut."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.queue: deque[Unit] = deque(Unit(job) for job in jobs)
+        self._attempts: dict[Unit, int] = {}
+        self._cut: dict[Job, _Spans] = {}
+
+    def try_again(self, unit: Unit, death: Died) -> bool:
+        """Put a unit back whose process died, unless that was its last attempt."""
+        self._attempts[unit] = self._attempts.get(unit, 0) + death.began
+        if self._attempts[unit] >= ATTEMPTS:
+            return False
+        self.queue.appendleft(unit)
+        return True
+
+    def take(self, unit: Unit, result: Outcome | Cut) -> Step | None:
+        """Go on from what a unit gave."""
+        spans = self._cut.get(unit.job)
+        if spans is None:
             if isinstance(result, Outcome):
-                share = 1.0 if spans is None else 1.0 - spans.finished / spans.count
-                frames = result.frames if spans is None else 0
-                if spans is not None and spans.failed:  # told already
-                    continue
-                if spans is not None and result.status == "failed":
-                    spans.failed = True
-                    queue = deque(other for other in queue if other.job != unit.job)
-                yield Step(unit.job, share, frames, result)
-            elif spans is None:
-                progress[unit.job.source] = _Spans(result.spans)
-                queue.extendleft(Unit(unit.job, k, result.spans) for k in reversed(range(result.spans)))
-            else:
-                spans.finished += result.done
-                if not spans.failed:
-                    yield Step(unit.job, 1 / spans.count, result.frames)
-                    if spans.finished == spans.count:
-                        queue.appendleft(Unit(unit.job, None, spans.count))
+                return Step(unit.job, 1.0, result.frames, result)
+            self._cut[unit.job] = _Spans(result.spans)
+            self.queue.extendleft(Unit(unit.job, k, result.spans) for k in reversed(range(result.spans)))
+            return None
+        if spans.ended:  # a failure of another span has been told; what still ran is kept for a retry
+            return None
+        if isinstance(result, Outcome):
+            spans.ended = True
+            self.queue = deque(other for other in self.queue if other.job != unit.job)
+            return Step(unit.job, 1 - spans.finished / spans.count, 0, result)
+        spans.finished += 1
+        if spans.finished == spans.count:
+            self.queue.appendleft(Unit(unit.job, None, spans.count))
+        return Step(unit.job, 1 / spans.count, result.frames)
 
 
 @dataclass
@@ -94,4 +111,4 @@ class _Spans:
 
     count: int
     finished: int = 0
-    failed: bool = False
+    ended: bool = False

@@ -8,7 +8,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from pose_extract.estimator import describe_estimator
 from pose_extract.extraction import extract_span, extract_video, join_spans
 from pose_extract.files import fingerprint
 from pose_extract.options import Options
-from pose_extract.preview import has_preview, write_preview
+from pose_extract.preview import is_current, write_preview
 from pose_extract.resume import Outcome, earlier_outcome, is_same, outcome_of, read_record, record_failure
 from pose_extract.schema import PoseSequence, read_poses, write_poses
 from pose_extract.video import Video
@@ -62,10 +62,9 @@ class Unit:
 
 @dataclass(frozen=True)
 class Cut:
-    """What a unit gives that does not finish a video: it is ``spans`` spans long, of which ``done`` are finished."""
+    """What a unit gives that does not end a video: it is ``spans`` spans long, and ``frames`` of one are finished."""
 
     spans: int
-    done: int = 0
     frames: int = 0
 
 
@@ -90,25 +89,29 @@ def run_unit(unit: Unit, options: Options, preview: bool, on_frame: Callable[[in
     except Exception as error:  # whatever it is, it is this video's failure and the others go on
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
-        reason = str(error) if isinstance(error, PoseError) else f"{type(error).__name__}: {error}"
-        return fail(unit, options, reason)
+        return fail(unit, options, _line(error))
 
 
 def fail(unit: Unit, options: Options, reason: str) -> Outcome:
     """Record a failure for this and later runs. Finished spans stay, for ``--retry-failed``."""
-    reason = " ".join(reason.split()).removeprefix(f"{unit.job.video} ").rstrip(".")
+    reason = reason.removeprefix(f"{unit.job.video} ").rstrip(".")
     if unit.spans:
         reason = f"{unit}: {reason}"
     record_failure(unit.job, describe_estimator(options), reason)
     return Outcome(unit.job.source, "failed", reason=reason)
 
 
+def _line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join((str(error) if isinstance(error, PoseError) else f"{type(error).__name__}: {error}").split())
+
+
 def _run_video(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int], None]) -> Outcome | Cut:
     job = unit.job
     done = _done_already(job, options)
     if done is not None:  # by another run on the same folder, or all but its preview
-        if preview and not has_preview(job.output):
-            _draw(job, read_poses(job.output), options, on_frame)
+        if preview and not is_current(job.output):
+            return _draw(job, read_poses(job.output), done, options, on_frame)
         return done
     with Video(job.video) as video:
         if video.duration > SPAN and video.can_seek():
@@ -126,7 +129,7 @@ def _run_span(unit: Unit, options: Options, on_frame: Callable[[int], None]) -> 
         found = extract_span(unit.job.video, options, start, stop, unit.job.source, on_frame)
         part = found or _Nothing(describe_estimator(options), fingerprint(unit.job.video))
         _write_part(unit, part)
-    return Cut(unit.spans, done=1, frames=0 if isinstance(part, _Nothing) else len(part))
+    return Cut(unit.spans, 0 if isinstance(part, _Nothing) else len(part))
 
 
 def _join(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int], None]) -> Outcome:
@@ -146,18 +149,26 @@ def _join(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int],
 def _finish(
     job: Job, sequence: PoseSequence, options: Options, preview: bool, on_frame: Callable[[int], None]
 ) -> Outcome:
-    if preview:
-        _draw(job, sequence, options, on_frame)
     write_poses(job.output, sequence)
     with suppress(FileNotFoundError):
         job.error_file.unlink()
     shutil.rmtree(job.parts, ignore_errors=True)
-    return outcome_of(job.source, sequence)
+    done = outcome_of(job.source, sequence)
+    return _draw(job, sequence, done, options, on_frame) if preview else done
 
 
-def _draw(job: Job, sequence: PoseSequence, options: Options, on_frame: Callable[[int], None]) -> None:
-    with Video(job.video, fps=options.fps) as video:
-        write_preview(job.output, _counted(video, on_frame), sequence)
+def _draw(
+    job: Job, sequence: PoseSequence, done: Outcome, options: Options, on_frame: Callable[[int], None]
+) -> Outcome:
+    """Write the preview of a video that is done; it stays done if that fails."""
+    try:
+        with Video(job.video, fps=options.fps) as video:
+            write_preview(job.output, _counted(video, on_frame), sequence)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
+        return replace(done, reason=f"no preview: {_line(error)}")
+    return done
 
 
 def _counted(video: Video, on_frame: Callable[[int], None]) -> Iterator[tuple[float, NDArray[np.uint8]]]:

@@ -16,6 +16,7 @@ from piumr.inference import Recognizer
 from pose_extract import PoseError, PoseSequence, read_poses
 from pose_extract.atomic import atomic_write
 from pose_extract.discovery import SUFFIXES
+from pose_extract.preview import is_preview
 
 
 def infer(model: Path, sources: list[Path], out: Path | None = None, top: int = 5, threads: int | None = None) -> int:
@@ -66,7 +67,12 @@ def _files(source: Path) -> list[Path]:
         raise PiumrError(f"Expected `sources` to be files or folders, but there is no {str(source)!r}.")
     if source.is_file():
         return [source]
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in {".npz", *SUFFIXES} and path.is_file())
+    suffixes = {".npz", *SUFFIXES}
+    found = sorted(
+        path
+        for path in source.rglob("*")
+        if path.suffix.lower() in suffixes and path.is_file() and not is_preview(path)
+    )
     if not found:
         raise PiumrError(f"Expected cached poses (.npz) or videos in {str(source)!r}, but there are none.")
     return found
