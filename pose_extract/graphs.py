@@ -120,7 +120,9 @@ class Graph:
 
         time = FIRST + round(seconds * 1_000_000)
         self._found.clear()
-        packet = self._create.create_image_frame(image, image_format=ImageFormat.SRGB)
+        constant = image.view()
+        constant.flags.writeable = False  # MediaPipe copies what might change
+        packet = self._create.create_image_frame(constant, image_format=ImageFormat.SRGB)
         self._graph.add_packet_to_input_stream("image", packet.at(time))
         for stream, proto in protos.items():
             self._graph.add_packet_to_input_stream(stream, self._create.create_proto(proto).at(time))

@@ -38,7 +38,7 @@ class Video:
     """A video file, or a span of it, that is open for one pass over its frames.
 
     Iterating gives each frame with its time: seconds from the file's first frame, strictly increasing, and RGB, uint8
-    (height, width, 3), rotated as the file's orientation tag says. :attr:`reading` counts what was read.
+    (height, width, 3), C-contiguous, rotated as the file's orientation tag says. :attr:`reading` counts what was read.
 
     Args:
         path: the file.
@@ -188,7 +188,7 @@ class Video:
             raise _too_large(self.path, frame.width, frame.height)
         image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
         turns = round(frame.rotation / 90) % 4  # counter-clockwise, as NumPy turns
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        return np.ascontiguousarray(np.rot90(image, turns))  # PyAV's rows may be padded
 
     def _reopen(self) -> None:
         self._container.close()
