@@ -12,8 +12,14 @@ CHUNK = 16 * 1024**2
 
 
 def fingerprint(path: Path) -> dict[str, int]:
-    """Size in bytes and modification time in nanoseconds; of the link itself where ``path`` is a broken link."""
-    stat = path.stat() if path.exists() else path.lstat()
+    """Size in bytes and modification time in nanoseconds; of the link itself where ``path`` is a broken link.
+
+    Both are 0 where there is nothing any more, so that a video that vanishes during a run is no special case.
+    """
+    try:
+        stat = path.stat() if path.exists() else path.lstat()
+    except FileNotFoundError:
+        return {"bytes": 0, "mtime_ns": 0}
     return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 

@@ -125,6 +125,8 @@ def _run_span(unit: Unit, options: Options, on_frame: Callable[[int], None]) -> 
     # the last one goes on to wherever the file really ends
     stop = start + SPAN if unit.span + 1 < unit.spans else math.inf
     part = _read_part(unit, options)
+    if part is None and _done_already(unit.job, options) is not None:  # by another run on the same folder
+        return Cut(unit.spans)
     if part is None:
         found = extract_span(unit.job.video, options, start, stop, unit.job.source, on_frame)
         part = found or _Nothing(describe_estimator(options), fingerprint(unit.job.video))
@@ -138,6 +140,7 @@ def _join(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int],
         done = _done_already(unit.job, options)  # another run on the same folder has joined and removed them
         if done is None:
             raise PoseError("a finished span is gone or of another version of the video; run the command again")
+        shutil.rmtree(unit.job.parts, ignore_errors=True)
         return done
     found = [part for part in parts if isinstance(part, PoseSequence)]
     if not found:

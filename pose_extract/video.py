@@ -30,6 +30,9 @@ FALLBACK_FPS = 30.0
 MAX_PIXELS = 2**26
 """Largest frame that is decoded, in pixels: twice 8K. A small file can promise a frame that no memory holds."""
 
+_STEPS_BACK = (0.0, 1.0, 4.0, 16.0)
+"""Seconds to seek before a span until a key frame lies in between."""
+
 _LISTS = {"hls", "concat", "dash", "applehttp"}
 """What FFmpeg also opens: text files that name other files."""
 
@@ -74,6 +77,7 @@ class Video:
         except BaseException:
             self._container.close()
             raise
+        self._is_avi = self._container.format.name == "avi"
         stream = self._stream
         self.fps = float(stream.average_rate or stream.guessed_rate or FALLBACK_FPS)
         if not 0 < self.fps <= 1000:
@@ -110,7 +114,8 @@ class Video:
             if seconds >= self._start:
                 if self._start > 0 and self.reading.decoded == 0:  # what was passed over belongs to the span before
                     self.reading.undecodable = self.reading.discarded = 0
-                self.reading.count(frame.is_corrupt, untimed, (frame.width, frame.height))
+                # a frame without a time is nothing unusual in AVI, whose rate is constant
+                self.reading.count(frame.is_corrupt, untimed and not self._is_avi, (frame.width, frame.height))
             if self._every is not None:
                 # a little late is in time: container times are rounded
                 if (now := math.floor(seconds * self._every + 1e-3)) == interval:
@@ -133,23 +138,26 @@ class Video:
     def _from_start(self) -> Iterator[av.VideoFrame]:
         """Frames from the last key frame before the span on; from the file's start where seeking fails."""
         if self._first > 0 and self.can_seek():
-            stream = self._stream
-            assert self._first_pts is not None
-            import av
-
-            try:
-                self._container.seek(self._first_pts + int(self._first / stream.time_base), stream=stream)
-                frames = self._decode()
-                first = next(frames, None)
-            except av.FFmpegError:
-                first = None
-            seconds = self._seconds(first) if first is not None else None
-            if first is not None and seconds is not None and seconds <= self._first:
-                yield first
-                yield from frames
-                return
+            for back in _STEPS_BACK:  # a transport stream is sought to any frame, not to a key frame
+                frames = self._seek(self._first - back)
+                key = next((frame for frame in frames if frame.key_frame), None)
+                seconds = None if key is None else self._seconds(key)
+                if key is not None and seconds is not None and seconds <= self._first:
+                    yield key
+                    yield from frames
+                    return
             self._reopen()
         yield from self._decode()
+
+    def _seek(self, seconds: float) -> Iterator[av.VideoFrame]:
+        import av
+
+        assert self._first_pts is not None
+        try:
+            self._container.seek(self._first_pts + int(seconds / self._stream.time_base), stream=self._stream)
+        except av.FFmpegError:
+            return iter(())
+        return self._decode()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every frame from here on; data that cannot be decoded are counted and passed over."""
@@ -175,13 +183,18 @@ class Video:
                 raise PoseError(f"{self.path} cannot be decoded: {error.strerror}.") from None
             for frame in frames:
                 if self._first_pts is None:
-                    self._first_pts = frame.pts
+                    self._first_pts = self._pts(frame)
                 yield frame
 
     def _seconds(self, frame: av.VideoFrame) -> float | None:
-        if frame.pts is None or self._first_pts is None or frame.time_base is None:
+        pts = self._pts(frame)
+        if pts is None or self._first_pts is None or frame.time_base is None:
             return None
-        return float((frame.pts - self._first_pts) * frame.time_base)
+        return float((pts - self._first_pts) * frame.time_base)
+
+    def _pts(self, frame: av.VideoFrame) -> int | None:
+        # AVI stores no presentation times: FFmpeg's guess is wrong for codecs that reorder frames
+        return frame.dts if self._is_avi else frame.pts
 
     def _rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         if frame.width * frame.height > MAX_PIXELS:
@@ -205,9 +218,8 @@ def _open(path: Path) -> Any:
         container = av.open(
             f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"}
         )
-    except (av.FFmpegError, UnicodeEncodeError) as error:
-        reason = "its name is not valid text" if isinstance(error, UnicodeEncodeError) else _why_unreadable(path)
-        raise PoseError(f"{path} cannot be opened: {reason}.") from None
+    except av.FFmpegError:
+        raise PoseError(f"{path} cannot be opened: {_why_unreadable(path)}.") from None
     if _LISTS & set(container.format.name.split(",")):
         container.close()
         raise PoseError(f"{path} cannot be opened: it is a list of other files, not a video.")
@@ -259,7 +271,7 @@ def _why_unreadable(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError as error:
-        return error.strerror or str(error)
+        return (error.strerror or str(error)).lower()
     if head[4:8] == b"ftyp":
         if b"moov" not in _mp4_boxes(path):
             return "its index (`moov`) is missing: an unfinished recording or download"

@@ -67,6 +67,14 @@ def test_help_shows_how_to_use_it(main):
         "--out",
         "--landmarks {holistic,body}",
         "--workers",
+        "--model",
+        "--person",
+        "--region",
+        "--fps",
+        "--no-smoothing",
+        "--preview",
+        "--scheduler",
+        "--shard",
         "--retry-failed",
         "--config",
     ):
@@ -83,6 +91,10 @@ def test_help_shows_how_to_use_it(main):
         (["videos", "--workers", "many"], "--workers"),
         (["videos", "--workers", "-1"], "workers"),
         (["videos", "--landmarks", "face"], "--landmarks"),
+        (["videos", "--person", "middle"], "--person"),
+        (["videos", "--region", "0,0,1"], "expected x,y,width,height, but got '0,0,1'"),
+        (["videos", "--shard", "2"], "expected i/n, but got '2'"),
+        (["videos", "--fps", "fast"], "--fps"),
         (["videos", "--config", "missing.yaml"], "missing.yaml"),
         (["missing"], "nothing at missing"),
         (["."], "holds no video; looked, in its subfolders too, for .3gp .avi"),
@@ -178,7 +190,7 @@ def test_a_stop_is_clean(start_command, write_video, tmp_path, stop):
     assert output == ""
     assert errors.splitlines()[-1].startswith("piumr-extract: stopped; finished videos are kept")
     assert "Traceback" not in errors
-    assert os.listdir(tmp_path / "poses") == ["index.jsonl"]
+    assert sorted(os.listdir(tmp_path / "poses")) == ["index.html", "index.jsonl"]
     assert not workers_at(video)
 
 

@@ -61,9 +61,19 @@ def test_world_is_in_metres_around_the_hips(poses):
     assert 0.15 < np.median(shoulders) < 0.6
 
 
-def test_a_rate_that_the_estimator_does_not_assume_is_said(tmp_path, write_video):
+def test_times_are_the_containers_at_any_rate(tmp_path, write_video):
+    """The estimator is told them, so no rate needs a warning."""
     poses = extract_video(write_video(tmp_path / "a.mp4", fps=10), Options("body"))
-    assert any("10 frames/s" in warning for warning in poses.meta["warnings"])
+    np.testing.assert_allclose(poses.timestamps, np.arange(6) / 10, atol=1e-3)
+    assert (poses.meta["fps"], poses.meta["warnings"]) == (10, [])
+
+
+def test_fewer_frames_a_second(clip):
+    poses = extract_video(clip, Options("body", fps=10))
+    assert len(poses) == 16  # of 47 at 30 a second
+    assert poses.meta["frames_decoded"] == 47
+    assert poses.meta["estimator"]["options"]["fps"] == 10
+    np.testing.assert_allclose(np.diff(poses.timestamps), 0.1, atol=2e-3)
 
 
 def test_frames_are_counted_aloud(tmp_path, write_video):

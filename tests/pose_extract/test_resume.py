@@ -12,14 +12,13 @@ from pose_extract.discovery import find_jobs
 from pose_extract.estimator import describe_estimator
 from pose_extract.index import rebuild_index
 from pose_extract.resume import earlier_outcome, follow_renames
-from pose_extract.worker import run_job, start_worker
+from pose_extract.units import Unit, run_unit
 
 BODY = Options("body")
 
 
-@pytest.fixture(autouse=True)
-def worker():
-    start_worker([0])
+def run_job(job, options=BODY):
+    return run_unit(Unit(job), options, preview=False, on_frame=lambda done: None)
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def index(out):
 
 def test_nobody_in_view_is_empty_and_no_failure(job, tmp_path):
     assert earlier(job) is None
-    outcome = run_job(0, job, BODY)
+    outcome = run_job(job)
     assert (outcome.status, outcome.frames, outcome.reason) == ("empty", 6, None)
     poses = read_poses(tmp_path / "poses" / "sub" / "a.npz")
     assert not poses.valid.any()
@@ -55,19 +54,19 @@ def test_nobody_in_view_is_empty_and_no_failure(job, tmp_path):
 
 
 def test_same_video_and_options_are_skipped(job):
-    done = run_job(0, job, BODY)
+    done = run_job(job)
     again = earlier(job)
     assert again.earlier
     assert (again.status, again.frames) == (done.status, done.frames)
 
 
 def test_other_options_are_extracted_again(job):
-    run_job(0, job, BODY)
+    run_job(job)
     assert earlier(job, "holistic") is None
 
 
 def test_a_touched_video_is_compared_by_content(job, write_video):
-    run_job(0, job, BODY)
+    run_job(job)
     os.utime(job.video, ns=(0, 0))
     assert earlier(job) is not None
     data = bytearray(job.video.read_bytes())
@@ -79,7 +78,7 @@ def test_a_touched_video_is_compared_by_content(job, write_video):
 
 
 def test_a_damaged_cache_is_extracted_again(job, tmp_path):
-    run_job(0, job, BODY)
+    run_job(job)
     job.output.write_bytes(job.output.read_bytes()[:-100])
     assert index(tmp_path / "poses")[0]["status"] == "failed"
     assert earlier(job) is None
@@ -88,7 +87,7 @@ def test_a_damaged_cache_is_extracted_again(job, tmp_path):
 def test_a_failure_is_recorded_and_retried_on_demand_or_after_a_change(job, tmp_path, write_video):
     job.video.write_text("not a video")
     for attempt in (1, 2):
-        outcome = run_job(0, job, BODY)
+        outcome = run_job(job)
         assert outcome.status == "failed"
         record = json.loads((tmp_path / "poses" / "sub" / "a.error.json").read_text())
         assert record["attempts"] == attempt
@@ -105,7 +104,7 @@ def test_a_failure_is_recorded_and_retried_on_demand_or_after_a_change(job, tmp_
     time.sleep(0.01)
     write_video(job.video)
     assert earlier(job) is None
-    run_job(0, job, BODY)
+    run_job(job)
     assert not job.error_file.exists()
     assert index(tmp_path / "poses")[0]["status"] == "empty"
 
@@ -115,20 +114,20 @@ def test_an_unreadable_record_is_no_record(job, content):
     job.error_file.parent.mkdir(parents=True)
     job.error_file.write_text(content)
     assert earlier(job) is None
-    run_job(0, job, BODY)
+    run_job(job)
     assert not job.error_file.exists()
 
 
 def test_an_error_of_the_file_system_is_that_videos_failure(job):
     job.output.mkdir(parents=True)
-    outcome = run_job(0, job, BODY)
+    outcome = run_job(job)
     assert outcome.status == "failed"
     assert "directory" in outcome.reason
 
 
 def test_a_video_whose_stem_is_shared_now_keeps_what_it_has(job, tmp_path, write_video):
     """And gets its name back when the other one is gone."""
-    run_job(0, job, BODY)
+    run_job(job)
     inode = job.output.stat().st_ino
     other = write_video(job.video.with_suffix(".avi"))
     jobs = find_jobs(tmp_path / "videos", tmp_path / "poses")
@@ -142,7 +141,7 @@ def test_a_video_whose_stem_is_shared_now_keeps_what_it_has(job, tmp_path, write
 
 
 def test_only_the_videos_own_files_are_renamed(job, tmp_path, write_video):
-    run_job(0, job, BODY)
+    run_job(job)
     job.video.unlink()
     write_video(job.video.with_suffix(".avi"))
     write_video(job.video.with_suffix(".mkv"))

@@ -32,6 +32,12 @@ def test_extract_returns_what_became_of_each_video(tmp_path, write_video):
     [
         ({"workers": -1}, "`workers`"),
         ({"landmarks": "face"}, "`landmarks`"),
+        ({"person": "middle"}, "`person`"),
+        ({"region": (0, 0, 2, 1)}, "`region`"),
+        ({"fps": 0}, "`fps`"),
+        ({"shard": (3, 2)}, "`shard` to be i/n"),
+        ({"model": "missing.task"}, "`model`"),
+        ({"scheduler": "tcp://127.0.0.1:9"}, "`scheduler` to be the address of a running dask scheduler"),
         ({"out": "a.mp4/poses"}, "cannot be made"),
     ],
 )

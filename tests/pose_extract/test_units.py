@@ -1,0 +1,120 @@
+"""Long videos: cut at fixed boundaries, resumed span by span, joined; the same frames as in one piece."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from pose_extract import Options, read_poses
+from pose_extract.discovery import Job
+from pose_extract.extraction import extract_span, join_spans
+from pose_extract.units import SPAN, Cut, Unit, run_unit
+
+OPTIONS = Options("body", fps=0.5)
+RATE = 1  # frames a second of the long video: a file of 700 s is made quickly
+SECONDS = 700
+
+
+def run(unit, options=OPTIONS):
+    beats = []
+    result = run_unit(unit, options, preview=False, on_frame=beats.append)
+    return result, beats
+
+
+@pytest.fixture(scope="module")
+def long_video(tmp_path_factory, write_video):
+    return write_video(tmp_path_factory.mktemp("long") / "talk.mp4", frames=RATE * SECONDS, fps=RATE)
+
+
+@pytest.fixture
+def job(long_video, tmp_path):
+    return Job(long_video, "talk.mp4", tmp_path / "poses" / "talk.npz")
+
+
+def test_a_long_video_is_cut_resumed_and_joined(job):
+    cut, _ = run(Unit(job))
+    assert cut == Cut(3)
+    units = [Unit(job, k, 3) for k in range(3)]
+    frames = [run(unit)[0].frames for unit in units]
+    assert frames == [150, 150, 50]
+    assert sorted(path.name for path in job.parts.iterdir()) == ["0000.part", "0001.part", "0002.part"]
+    assert run(units[1]) == (Cut(3, 150), [])  # there already
+    assert run(units[1], Options("body", fps=0.1))[0] == Cut(3, 30)  # of other options: done again
+    assert run(Unit(job, None, 3))[0].status == "failed"  # and does not fit the others
+    run(units[1])
+
+    outcome, beats = run(Unit(job, None, 3))
+    assert (outcome.status, outcome.frames) == ("empty", 350)
+    assert beats  # signs of life while the file is hashed
+    assert not job.parts.exists()
+    assert not job.error_file.exists()
+    poses = read_poses(job.output)
+    np.testing.assert_allclose(poses.timestamps, np.arange(350) * 2, atol=1e-3)
+    assert poses.meta["frames_decoded"] == poses.meta["frames_promised"] == RATE * SECONDS
+    assert poses.meta["warnings"] == []
+    assert "reading" not in poses.meta
+    assert run(Unit(job, None, 3))[0].earlier  # another run on the same folder has joined them
+    assert run(Unit(job))[0].earlier
+
+
+def test_a_span_that_the_container_promises_and_that_is_not_there(job, tmp_path):
+    data = job.video.read_bytes()
+    assert data.rindex(b"moov") > len(data) // 2  # so: move the index to the front, then cut
+    front = tmp_path / "front.mp4"
+    front.write_bytes(faststart(data)[: len(data) // 2])
+    short = Job(front, "front.mp4", job.output)
+    assert run(Unit(short))[0] == Cut(3)
+    results = [run(Unit(short, k, 3))[0] for k in range(3)]
+    assert results[0].frames == 150
+    assert results[2].frames == 0
+    assert json.loads(Unit(short, 2, 3).part.read_text())["source"]["bytes"] == len(data) // 2
+    assert run(Unit(short, 2, 3)) == (Cut(3), [])
+    outcome, _ = run(Unit(short, None, 3))
+    assert outcome.frames == sum(result.frames for result in results)
+    assert "700 frames promised by the container" in read_poses(short.output).meta["warnings"][0]
+
+
+def faststart(data):
+    """An mp4 with its index before the pictures: `moov` first, and its offsets moved by its own length."""
+    at = data.rindex(b"moov") - 4
+    size = int.from_bytes(data[at : at + 4])
+    moov = bytearray(data[at : at + size])
+    first = data.index(b"mdat") - 4
+    table = moov.index(b"stco") + 8
+    for i in range(int.from_bytes(moov[table : table + 4])):
+        place = slice(table + 4 + 4 * i, table + 8 + 4 * i)
+        moov[place] = (int.from_bytes(moov[place]) + size).to_bytes(4)
+    return data[:first] + bytes(moov) + data[first:at]
+
+
+def test_a_failing_span_is_named(job):
+    bad = Job(job.video.with_name("gone.mp4"), "gone.mp4", job.output)
+    outcome, _ = run(Unit(bad, 1, 3))
+    assert outcome.reason == "its span 5:00 to 10:00: cannot be opened: there is no such file"
+    assert json.loads(bad.error_file.read_text())["reason"] == outcome.reason
+
+
+@pytest.mark.parametrize("landmarks", ["body", pytest.param("holistic", marks=pytest.mark.slow)])
+def test_spans_give_the_landmarks_of_one_piece(shared_data, landmarks):
+    """A second of overlap warms the tracker up: what remains is far below the size of a limb."""
+    clip = shared_data / "videos/other/stgcn_ta_chi.mp4"
+    options = Options(landmarks)
+    whole = join_spans([extract_span(clip, options, 0, 4)], clip)
+    cuts = [0, 2, 4]
+    spans = [extract_span(clip, options, start, stop) for start, stop in itertools.pairwise(cuts)]
+    joined = join_spans(spans, clip)
+    np.testing.assert_array_equal(joined.timestamps, whole.timestamps)
+    assert {**joined.meta, "people": None} == {**whole.meta, "people": None}
+    visible = (whole.landmarks[:, :33, 3] > 0.5) & joined.valid[:, :33]
+    distance = np.linalg.norm(
+        (joined.landmarks - whole.landmarks)[:, :33, :2] * [whole.meta["width"], whole.meta["height"]], axis=-1
+    )[visible]
+    assert visible.mean() > 0.5
+    assert np.median(distance) < 0.1
+    assert np.quantile(distance, 0.99) < 0.05 * whole.meta["height"]
+    np.testing.assert_array_equal(joined.landmarks[: len(spans[0])], whole.landmarks[: len(spans[0])])
+
+
+def test_a_span_is_five_minutes():
+    assert SPAN == 300
