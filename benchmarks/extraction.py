@@ -1,9 +1,9 @@
 """What extraction costs, and what it could cost at best.
 
-Per frame, CPU milliseconds of one process: decoding, conversion to RGB, the estimator, the whole of it with writing; and
-the floors: decoding alone, and MediaPipe's graph alone on frames that are decoded already. Then frames per second of
-one and of two workers, pinned to a core each and not. Every figure of a table comes from interleaved rounds of one run,
-so that ratios hold on a noisy machine.
+Per frame, CPU milliseconds of one process: decoding, conversion to RGB, the estimator, the whole of it with writing;
+and the floors: decoding alone, and MediaPipe's graph alone on frames that are decoded already. Then frames per second
+of one and of two workers, pinned to a core each and not. Every figure of a table comes from interleaved rounds of one
+run, so that ratios hold on a noisy machine.
 
     python benchmarks/extraction.py CLIP.mp4 --out extraction.json
     python benchmarks/extraction.py CLIP.mp4 --scaling FOLDER_OF_CLIPS --out extraction.json
@@ -89,36 +89,14 @@ def frames_of(clip: Path) -> list[Any]:
 
 def cost(clip: Path, landmarks: str, rounds: int, out: Path) -> dict[str, dict[str, float]]:
     """CPU milliseconds a frame, median and range over rounds, and the ratio to the sum of the floors."""
-    from mediapipe.python.solutions.holistic import Holistic
-    from mediapipe.python.solutions.pose import Pose
-
     options = Options("holistic" if landmarks == "holistic" else "body")
     frames = frames_of(clip)
     landmark_set(hands=True)  # imports MediaPipe
-
-    def decode() -> None:
-        with av.open(str(clip)) as container:
-            stream = container.streams.video[0]
-            stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
-            for _ in container.decode(stream):
-                pass
-
-    def graph() -> None:
-        estimator = body_graph(hands=landmarks == "holistic", smoothing=True)
-        for i, frame in enumerate(frames):
-            estimator.run(frame, i * STEP)
-        estimator.close()
-
-    def solution() -> None:
-        with (Holistic if landmarks == "holistic" else Pose)() as estimator:
-            for frame in frames:
-                estimator.process(frame)
-
     stages: dict[str, Callable[[], Any]] = {
-        "decoding": decode,
+        "decoding": lambda: decode(clip),
         "decoding to RGB": lambda: frames_of(clip),
-        "our graph": graph,
-        "MediaPipe's own graph": solution,
+        "our graph": lambda: run_graph(frames, landmarks),
+        "MediaPipe's own graph": lambda: run_solution(frames, landmarks),
         "extraction": lambda: extract_video(clip, options),
         "extraction and writing": lambda: write_poses(out, extract_video(clip, options)),
     }
@@ -134,6 +112,33 @@ def cost(clip: Path, landmarks: str, rounds: int, out: Path) -> dict[str, dict[s
         floors = zip(times["decoding"], times[name], whole, strict=True)
         times[f"ratio to floors with {name}"] = [total / (decoding + graph) for decoding, graph, total in floors]
     return {name: spread(values) for name, values in times.items()}
+
+
+def decode(clip: Path) -> None:
+    """Decode all frames and look at none."""
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
+        for _ in container.decode(stream):
+            pass
+
+
+def run_graph(frames: list[Any], landmarks: str) -> None:
+    """Our graph alone."""
+    graph = body_graph(hands=landmarks == "holistic", smoothing=True)
+    for i, frame in enumerate(frames):
+        graph.run(frame, i * STEP)
+    graph.close()
+
+
+def run_solution(frames: list[Any], landmarks: str) -> None:
+    """MediaPipe's `solutions` alone."""
+    from mediapipe.python.solutions.holistic import Holistic
+    from mediapipe.python.solutions.pose import Pose
+
+    with (Holistic if landmarks == "holistic" else Pose)() as estimator:
+        for frame in frames:
+            estimator.process(frame)
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -88,9 +89,10 @@ def _numbers(form: str, kind: type[int] | type[float], separator: str, count: in
         except (TypeError, ValueError):
             numbers = ()
         if len(numbers) != count:
-            raise ValueError(f"expected {form}, but got {value!r}")
+            raise ArgumentTypeError(f"expected {form}, but got {value!r}")
         return numbers
 
+    parse.__name__ = form  # as the help shows it
     return parse
 
 

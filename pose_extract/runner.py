@@ -102,10 +102,12 @@ def extract(
     """
     from pose_extract.progress import Progress
 
-    videos, out = Path(videos).absolute(), Path(out).absolute()  # workers may run elsewhere
+    videos, out, model = Path(videos), Path(out), Path(model) if model else None
+    if scheduler is not None:  # its workers have folders of their own
+        videos, out, model = videos.absolute(), out.absolute(), model.absolute() if model else None
     if workers < 0:
         raise PoseError(f"Expected `workers` to be 0 (one per CPU core) or more, but got {workers}.")
-    options = Options(landmarks, Path(model).absolute() if model else None, person, region, fps, smoothing)
+    options = Options(landmarks, model, person, region, fps, smoothing)
     jobs = _part(find_jobs(videos, out), shard)
     require_extra()
     estimator = describe_estimator(options)

@@ -204,7 +204,7 @@ def test_a_worker_that_dies_twice_is_that_videos_failure(start_command, write_vi
     os.kill(second, signal.SIGKILL)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "died, 2 times (SIGKILL" in output
+    assert "its process died (SIGKILL: often a lack of memory, try fewer workers), 2 times" in output
     rows = index(tmp_path / "poses")
     assert (rows["long"]["status"], rows["short"]["status"]) == ("failed", "empty")
 
