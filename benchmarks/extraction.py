@@ -73,10 +73,11 @@ def shrink(clip: Path, out: Path, lines: int) -> None:
     """The same clip with fewer lines, H.264."""
     with Video(clip) as video, av.open(str(out), "w") as container:
         stream = container.add_stream("libx264", rate=round(video.fps), options={"crf": "18"})
-        for _, frame in video:
+        stream.pix_fmt = "yuv420p"
+        for i, (_, frame) in enumerate(video):
+            if i == 0:
+                stream.height, stream.width = lines, round(frame.shape[1] * lines / frame.shape[0] / 2) * 2
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            stream.height, stream.width = lines, round(frame.shape[1] * lines / frame.shape[0] / 2) * 2
-            stream.pix_fmt = "yuv420p"
             container.mux(stream.encode(picture.reformat(stream.width, stream.height)))
         container.mux(stream.encode())
 

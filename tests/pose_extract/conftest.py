@@ -158,7 +158,7 @@ def run_command(start_command):
 
 
 EXTRACTING = set(
-    "bad_videos cli cluster drawing environment estimator extraction graphs kills landmarks people pool preview resume "
+    "bad_videos cli cluster drawing environment estimator extraction graphs kills landmarks memory people pool preview resume "
     "runner strip timeline units video".split()
 )
 
