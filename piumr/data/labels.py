@@ -1,8 +1,8 @@
 """Where the labels of cached poses come from: a label file, a data set's lists, or the folders the videos lie in.
 
-A label file is either ``labels.csv`` with the columns ``clip,label`` and optionally ``person``, or a list as MA-52
-has them, one ``name.mp4 label`` per line. Clips match by relative path, with or without suffix, else, where no
-folder is given, by a stem that only one clip has.
+A label file is either ``labels.csv`` with the columns ``clip,label``, optionally ``person`` and further ones that
+protocols may split by (an age, a camera), or a list as MA-52 has them, one ``name.mp4 label`` per line. Clips match by
+relative path, with or without suffix, else, where no folder is given, by a stem that only one clip has.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import csv
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from piumr.data.clips import ClipTable
 from piumr.errors import PiumrError
 from pose_extract import discovery
 
@@ -43,11 +46,15 @@ class Label:
         text: the label as written, a class name or the number of a class.
         person: person id, where given.
         split: name of the list it stands in, where it is one.
+        columns: what the label file's further columns say.
+        key: the clip as written.
     """
 
     text: str
     person: str | None = None
     split: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    key: str = field(default="", compare=False)
 
 
 def find_labels(
@@ -195,6 +202,46 @@ def persons_of(declaration: Declaration, labels: Mapping[str, Label]) -> tuple[s
     return tuple(declaration.person.from_name(name) for name in labels)
 
 
+def columns_of(labels: Mapping[str, Label]) -> dict[str, tuple[str, ...]]:
+    """The label file's further columns, one text for each labelled clip."""
+    names = next(iter(labels.values())).columns
+    return {name: tuple(label.columns[name] for label in labels.values()) for name in names}
+
+
+def missing_clips(
+    declaration: Declaration,
+    lists: Mapping[str, str],
+    data: Path,
+    found: Mapping[str, Label],
+    class_names: tuple[str, ...],
+) -> ClipTable | None:
+    """The clips that a set's lists name and that are not there; None if all are, or the labels are not the lists'.
+
+    Args:
+        declaration: what is known about the set.
+        lists: the set's list files by the name of their split.
+        data: folder of the lists.
+        found: the labels of the clips that are there, by name.
+        class_names: the classes.
+
+    Raises:
+        PiumrError: if a list is wrong.
+    """
+    if any(label.split is None for label in found.values()):
+        return None
+    here = {label.key for label in found.values()}
+    lost = {_without_suffix(key): label for key, label in _read_lists(lists, data).items() if key not in here}
+    if not lost:
+        return None
+    return ClipTable(
+        labels=np.array(class_indices([label.text for label in lost.values()], class_names)[0]),
+        names=tuple(lost),
+        persons=persons_of(declaration, lost),
+        splits=None,
+        class_names=class_names,
+    )
+
+
 def _csv_rows(file: Path) -> Iterable[tuple[int, str, Label]]:
     reader = csv.DictReader(_read_text(file).splitlines(), skipinitialspace=True)
     columns = reader.fieldnames or []
@@ -208,7 +255,8 @@ def _csv_rows(file: Path) -> Iterable[tuple[int, str, Label]]:
         clip, text, person = (_clean(row.get(key)) for key in ("clip", "label", "person"))
         if not clip or not text or ("person" in columns and not person):
             raise PiumrError(f"{file}, line {reader.line_num}: expected no empty field, but got one.")
-        yield reader.line_num, _path(clip), Label(text, person or None)
+        others = {name: _clean(row[name]) for name in columns if name not in ("clip", "label", "person")}
+        yield reader.line_num, _path(clip), Label(text, person or None, columns=others, key=_path(clip))
 
 
 def _list_rows(file: Path, split: str | None = None) -> Iterable[tuple[int, str, Label]]:
@@ -218,7 +266,7 @@ def _list_rows(file: Path, split: str | None = None) -> Iterable[tuple[int, str,
         fields = line.rsplit(maxsplit=1)
         if len(fields) != 2:
             raise PiumrError(f"{file}, line {number}: expected `name.mp4 label`, but got {line.strip()[:80]!r}.")
-        yield number, _path(fields[0]), Label(fields[1], split=split)
+        yield number, _path(fields[0]), Label(fields[1], split=split, key=_path(fields[0]))
 
 
 def _read_lists(lists: Mapping[str, str], data: Path) -> dict[str, Label]:

@@ -1,7 +1,8 @@
 """The generic container: one ``.npz`` with arrays of joints, labels and persons. Also the way to bring own skeletons.
 
 Keys: ``frames`` (sum T, V, C) with ``offsets`` (N + 1,), or arrays of clips of equal length (N, T, V, C); ``label``
-(N,) from 0; optionally ``subject`` (N,), ``class_names``, ``joint_names``, ``sample_id`` (N,). Nothing is unpickled.
+(N,) from 0; optionally ``subject`` (N,), ``class_names``, ``joint_names``, ``sample_id`` (N,), and further arrays (N,)
+that a protocol may split by. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class Npz:
                 coarse=declaration.coarse,
                 coarse_names=declaration.coarse_names,
                 mirror=declaration.mirror,
+                columns=_columns(arrays, count),
             )
         except PiumrError as error:
             raise PiumrError(f"{path}: {error}") from None
@@ -191,6 +193,15 @@ def _persons(
     if rule is not None and rule.column not in arrays:
         raise PiumrError(f"{path}: expected an array `{rule.column}` with the persons, but got {', '.join(arrays)}.")
     return _texts(arrays, rule.column if rule is not None else "subject", len(names), path)
+
+
+def _columns(arrays: dict[str, np.ndarray], count: int) -> dict[str, tuple[str, ...]]:
+    """Arrays with one number or text for each clip, which a protocol may split by."""
+    return {
+        key: tuple(str(value) for value in array)
+        for key, array in arrays.items()
+        if array.shape == (count,) and array.dtype.kind in "biuU"
+    }
 
 
 def _class_names(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.labels import class_indices, find_labels, persons_of
+from piumr.data.labels import class_indices, columns_of, find_labels, missing_clips, persons_of
 from piumr.errors import PiumrError
 from piumr.layouts import Layout, get_layout
 from piumr.preprocessing import image_points
@@ -74,6 +74,8 @@ class PoseCache:
             coarse=declaration.coarse,
             coarse_names=declaration.coarse_names,
             mirror=declaration.mirror,
+            columns=columns_of(found),
+            missing=missing_clips(declaration, self.lists, data, found, class_names),
         )
 
 
