@@ -122,13 +122,13 @@ def mirror(
     points: Tensor, valid: Tensor, probability: float, layout: Layout, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Swap left and right: x changes its sign, partners change places. Shapes as in :class:`Augmentation`."""
-    chosen = _uniform((len(points),), generator) < probability
+    chosen = (_uniform((len(points),), generator) < probability).nonzero()[:, 0]
     partners = _partners(layout, points.device)
-    sign = torch.ones(points.shape[1], 1, 1, device=points.device)
-    sign[0] = -1
+    mirrored = points[chosen].index_select(3, partners)
+    mirrored[:, 0].neg_()
     return (
-        torch.where(chosen[:, None, None, None], points.index_select(3, partners) * sign, points),
-        torch.where(chosen[:, None, None], valid.index_select(2, partners), valid),
+        points.index_copy(0, chosen, mirrored),
+        valid.index_copy(0, chosen, valid[chosen].index_select(2, partners)),
     )
 
 
@@ -154,7 +154,7 @@ def rotate(points: Tensor, turn: float, tilt: float, generator: torch.Generator)
 
 def jitter(points: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Add independent normal noise of standard deviation ``strength`` to every coordinate."""
-    return points + strength * torch.randn(points.shape, generator=generator, device=points.device)
+    return torch.randn(points.shape, generator=generator, device=points.device).mul_(strength).add_(points)
 
 
 def drop_part(
@@ -179,16 +179,19 @@ def drop_part(
     longest = min(int(span * frames), frames - 1)
     length = (1 + _uniform((count,), generator) * longest).long().clamp(max=longest)
     start = (_uniform((count,), generator) * (frames - length + 1)).long()
-    length = torch.where(_uniform((count,), generator) < probability, length, 0)
+    chosen = ((_uniform((count,), generator) < probability) & (length > 0)).nonzero()[:, 0]
+    part, length, start = part[chosen], length[chosen], start[chosen]
     t = torch.arange(frames, device=points.device)
-    gap = ((t >= start[:, None]) & (t < (start + length)[:, None]))[:, :, None] & part[:, None, :]  # (N, T, V)
+    gap = ((t >= start[:, None]) & (t < (start + length)[:, None]))[:, :, None] & part[:, None, :]  # (n, T, V)
     before, after = start - 1, start + length
     before, after = torch.where(before < 0, after, before), torch.where(after >= frames, before, after)
-    n = torch.arange(count, device=points.device)
-    a, b = points[n, :, before.clamp(0, frames - 1)], points[n, :, after.clamp(0, frames - 1)]  # (N, C, V)
+    a, b = points[chosen, :, before], points[chosen, :, after]  # (n, C, V)
     weight = (t - before[:, None]) / (after - before).clamp(min=1)[:, None]
     line = torch.lerp(a[:, :, None], b[:, :, None], weight.clamp(0, 1)[:, None, :, None])
-    return torch.where(gap[:, None], line, points), valid & ~gap
+    return (
+        points.index_copy(0, chosen, torch.where(gap[:, None], line, points[chosen])),
+        valid.index_copy(0, chosen, valid[chosen] & ~gap),
+    )
 
 
 def _uniform(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
