@@ -68,7 +68,7 @@ def normalise(points: Points, valid: Mask, layout: Layout) -> tuple[Points, Mask
         return normalise(points[None], valid[None], layout)[0][0], valid
     # float64 inside: metres and fractions of an image differ by orders of magnitude from their offsets
     filled = points.astype(np.float64)
-    seen: Mask = valid.any(axis=1)  # (N, V)
+    seen: Mask = np.any(valid, axis=1)  # (N, V)
     _fill_in_time(filled, valid, seen)
     filled -= _centre(filled, valid, layout)[:, None, None]
     filled /= _unit(filled, valid, layout)[:, None, None, None]
@@ -152,13 +152,13 @@ def _fill_in_time(points: NDArray[np.float64], valid: Mask, seen: Mask) -> None:
 def _centre(filled: NDArray[np.float64], valid: Mask, layout: Layout) -> NDArray[np.float64]:
     """Each clip's origin, (N, C): median over the frames in which the chosen group of joints is visible."""
     groups = [list(group) for group in layout.centres]
-    shown = [valid[:, :, group].all(axis=2) for group in groups]
+    shown: list[Mask] = [np.all(valid[:, :, group], axis=2) for group in groups]
     chosen = _first_visible(shown, valid)
     origin = np.zeros((len(filled), filled.shape[3]))
     for number, group in enumerate(groups):
         clips = np.flatnonzero(chosen == number)
         if len(clips):
-            middle = filled[np.ix_(clips, range(filled.shape[1]), group)].mean(axis=2)
+            middle = filled[clips][:, :, group].mean(axis=2)
             origin[clips] = _median(middle, shown[number][clips])
     for clip in np.flatnonzero(chosen < 0):  # rare: none of the groups is ever seen
         if valid[clip].any():
@@ -169,7 +169,7 @@ def _centre(filled: NDArray[np.float64], valid: Mask, layout: Layout) -> NDArray
 def _unit(filled: NDArray[np.float64], valid: Mask, layout: Layout) -> NDArray[np.float64]:
     """Each clip's unit, (N,): median length of the chosen pair, else the spread of all valid points, else 1."""
     pairs = [list(pair) for pair in layout.units]
-    shown = [valid[:, :, pair].all(axis=2) for pair in pairs]
+    shown: list[Mask] = [np.all(valid[:, :, pair], axis=2) for pair in pairs]
     chosen = _first_visible(shown, valid)
     unit = np.zeros(len(filled))
     for number, (a, b) in enumerate(pairs):

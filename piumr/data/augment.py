@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from piumr.data.clips import SkeletonSet
+from piumr.data.clips import ClipTable
 from piumr.errors import PiumrError
 from piumr.layouts import PARTS, Layout
 
@@ -65,7 +65,7 @@ class Augmentation:
                 f"{self.crop}, {self.warp} and {self.scale}."
             )
 
-    def for_set(self, clips: SkeletonSet) -> Augmentation:
+    def for_set(self, clips: ClipTable) -> Augmentation:
         """The same strengths, without mirroring where the set does not allow it."""
         return self if clips.mirror else replace(self, mirror=0.0)
 

@@ -52,16 +52,21 @@ def load_set(config: DataConfig) -> tuple[Declaration, SkeletonSet]:
     Raises:
         PiumrError: if the declaration, the files or the labels are wrong.
     """
-    declaration = _declaration(config)
+    declaration = find_set(config)
     return declaration, read_set(declaration, config.data, config.pose_folder, config.labels)
 
 
-def coordinates(clips: SkeletonSet) -> Coordinates:
+def coordinates(dimensions: int) -> Coordinates:
     """What the channels of a set's points are."""
-    return "image" if clips.points.shape[2] == 2 else "metric"
+    return "image" if dimensions == 2 else "metric"
 
 
-def _declaration(config: DataConfig) -> Declaration:
+def find_set(config: DataConfig) -> Declaration:
+    """The declaration of what ``config`` names.
+
+    Raises:
+        PiumrError: if it is wrong, or there are neither a data set nor poses.
+    """
     if config.dataset is not None:
         return load_declaration(config.dataset)
     folder = config.pose_folder

@@ -84,6 +84,11 @@ class ClipStore:
         """Where the tensors lie."""
         return self.points.device
 
+    def clip(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Points float32 (T, V, C), normalised, and valid bool (T, V) of one clip at its own length."""
+        frames = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+        return self.points[frames].cpu().numpy().swapaxes(1, 2), self.valid[frames].cpu().numpy()
+
     def to(self, device: torch.device | str) -> ClipStore:
         """The same store with its tensors on ``device``."""
         return replace(

@@ -64,6 +64,10 @@ class Npz:
         if (self.width is None) != (self.height is None):
             raise PiumrError("expected `width` and `height` together, but got one")
 
+    def files(self, data: Path, poses: Path, labels: Path | None) -> list[Path]:
+        """The container."""
+        return [data / self.file]
+
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read the container; see :class:`piumr.data.formats.Format`."""
         path = data / self.file

@@ -49,6 +49,11 @@ class PoseCache:
             if Path(name).name != name:
                 raise PiumrError(f"expected `lists` to name files in the data folder, but got {name!r}")
 
+    def files(self, data: Path, poses: Path, labels: Path | None) -> list[Path]:
+        """The caches, and whatever may label them."""
+        named = [data / name for name in self.lists.values()] + ([] if labels is None else [labels])
+        return [*poses.rglob("*.npz"), poses / "labels.csv", *named]
+
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read every labelled cache under ``poses``; see :class:`piumr.data.formats.Format`."""
         names = [path.relative_to(poses).as_posix().removesuffix(".npz") for path in sorted(poses.rglob("*.npz"))]

@@ -1,4 +1,4 @@
-"""For every protocol of every declaration: persons are apart or it says so, and no name reaches what a model is given."""
+"""For every protocol of every declaration: persons are apart or it says so; and no name reaches what a model gets."""
 
 import shutil
 from dataclasses import replace
