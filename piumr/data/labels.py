@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -125,12 +125,7 @@ def match_clips(names: Sequence[str], labels: Mapping[str, Label], source: str) 
     Raises:
         PiumrError: if nothing matches (the message shows a name from each side) or a clip gets two different labels.
     """
-    paths: dict[str, set[str]] = defaultdict(set)
-    stems: dict[str, set[str]] = defaultdict(set)
-    for name in names:
-        for variant in {name, _without_suffix(name)}:
-            paths[variant].add(name)
-            stems[PurePosixPath(variant).name].add(name)
+    paths, stems = _variants(names)
     by_path = {key: _find(key, paths) for key in labels}
     taken = set(by_path.values())
     matched: dict[str, Label] = {}
@@ -152,6 +147,17 @@ def match_clips(names: Sequence[str], labels: Mapping[str, Label], source: str) 
     if unlabelled:
         logger.warning("%d clips have no label in %s and are left out: %s.", len(unlabelled), source, _few(unlabelled))
     return matched
+
+
+def clip_finder(names: Sequence[str]) -> Callable[[str], str | None]:
+    """A function that finds the clip that a text means: by its path with or without suffix, else by a unique stem."""
+    paths, stems = _variants(names)
+
+    def find(text: str) -> str | None:
+        key = _path(text)
+        return _find(key, paths) or _find(key, stems)
+
+    return find
 
 
 def class_indices(texts: Sequence[str], class_names: tuple[str, ...] | None) -> tuple[list[int], tuple[str, ...]]:
@@ -231,14 +237,41 @@ def missing_clips(
         return None
     here = {label.key for label in found.values()}
     lost = {_without_suffix(key): label for key, label in _read_lists(lists, data).items() if key not in here}
-    if not lost:
+    return _table(declaration, lost, class_names) if lost else None
+
+
+def listed_clips(declaration: Declaration, lists: Mapping[str, str], data: Path, file: Path | None) -> ClipTable | None:
+    """All clips that a label file names, else a set's lists, whether they are there or not; None if there is neither.
+
+    Args:
+        declaration: what is known about the set.
+        lists: the set's list files by the name of their split; empty if it has none.
+        data: folder of the lists.
+        file: label file, if the user named one.
+
+    Raises:
+        PiumrError: if a file is wrong.
+    """
+    if file is None and not (lists and all((data / name).is_file() for name in lists.values())):
         return None
+    labels = _read_lists(lists, data) if file is None else read_labels(file)
+    return _table(declaration, {_without_suffix(key): label for key, label in labels.items()}, declaration.class_names)
+
+
+def _table(declaration: Declaration, labels: Mapping[str, Label], class_names: tuple[str, ...] | None) -> ClipTable:
+    """Labelled clips as a table."""
+    indices, class_names = class_indices([label.text for label in labels.values()], class_names)
+    splits = [label.split for label in labels.values()]
     return ClipTable(
-        labels=np.array(class_indices([label.text for label in lost.values()], class_names)[0]),
-        names=tuple(lost),
-        persons=persons_of(declaration, lost),
-        splits=None,
+        labels=np.array(indices),
+        names=tuple(labels),
+        persons=persons_of(declaration, labels),
+        splits=tuple(split or "" for split in splits) if any(splits) else None,
         class_names=class_names,
+        coarse=declaration.coarse,
+        coarse_names=declaration.coarse_names,
+        mirror=declaration.mirror,
+        columns=columns_of(labels),
     )
 
 
@@ -290,6 +323,17 @@ def _folder_labels(names: Sequence[str], poses: Path) -> dict[str, Label]:
         )
     with_person = all(len(part) > 2 for part in parts.values())
     return {name: Label(part[0], part[1] if with_person else None) for name, part in parts.items()}
+
+
+def _variants(names: Sequence[str]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """The clips by path and by file name, each with and without a video's suffix."""
+    paths: dict[str, set[str]] = defaultdict(set)
+    stems: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        for variant in {name, _without_suffix(name)}:
+            paths[variant].add(name)
+            stems[PurePosixPath(variant).name].add(name)
+    return paths, stems
 
 
 def _find(key: str, clips: Mapping[str, set[str]], taken: Set[str | None] = frozenset()) -> str | None:

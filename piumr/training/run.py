@@ -232,11 +232,13 @@ def _write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 
 def _write_predictions(path: Path, clips: ClipTable, test: np.ndarray, logits: Tensor) -> None:
-    """One line a test clip: name, person, true and predicted class, confidence."""
-    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+    """One line a test clip: name, person, true and predicted class, confidence, the score of every class."""
+    scores = logits.softmax(dim=1)
+    confidence, predicted = scores.max(dim=1)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["clip", "person", "label", "predicted", "confidence"])
+        columns = [f"score_{name}" for name in clips.class_names]
+        writer.writerow(["clip", "person", "label", "predicted", "confidence", *columns])
         for row, index in enumerate(test):
             writer.writerow(
                 [
@@ -245,5 +247,6 @@ def _write_predictions(path: Path, clips: ClipTable, test: np.ndarray, logits: T
                     clips.class_names[clips.labels[index]],
                     clips.class_names[int(predicted[row])],
                     f"{float(confidence[row]):.4f}",
+                    *(f"{score:.6g}" for score in scores[row].tolist()),
                 ]
             )
