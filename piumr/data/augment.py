@@ -88,9 +88,10 @@ class Augmentation:
             points and valid of the same shapes.
         """
         points, valid = mirror(points, valid, self.mirror, layout, generator)
-        points = scale(points, self.scale, generator)
-        points = rotate(points, self.turn, self.tilt, generator)
-        points = jitter(points, self.jitter, generator)
+        count, dimensions = points.shape[:2]
+        factors = scaling(count, dimensions, self.scale, generator)
+        matrix = rotation(count, dimensions, self.turn, self.tilt, generator) * factors[:, None]
+        points = transform(points, matrix, self.jitter, generator)
         return drop_part(points, valid, self.dropout, self.dropout_span, layout, generator)
 
 
@@ -122,39 +123,38 @@ def mirror(
     points: Tensor, valid: Tensor, probability: float, layout: Layout, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Swap left and right: x changes its sign, partners change places. Shapes as in :class:`Augmentation`."""
-    chosen = (_uniform((len(points),), generator) < probability).nonzero()[:, 0]
+    chosen = _uniform((len(points),), generator) < probability
     partners = _partners(layout, points.device)
-    mirrored = points[chosen].index_select(3, partners)
-    mirrored[:, 0].neg_()
-    return (
-        points.index_copy(0, chosen, mirrored),
-        valid.index_copy(0, chosen, valid[chosen].index_select(2, partners)),
-    )
+    order = torch.where(chosen[:, None], partners, torch.arange(len(partners), device=points.device))  # (N, V)
+    mirrored = points.gather(3, order[:, None, None].expand_as(points))
+    mirrored[:, 0] *= torch.where(chosen, -1.0, 1.0)[:, None, None]
+    return mirrored, valid.gather(2, order[:, None].expand_as(valid))
 
 
-def scale(points: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Stretch each axis of each clip by a factor in 1 - strength..1 + strength."""
-    factors = 1 + strength * (2 * _uniform(points.shape[:2], generator) - 1)
-    return points * factors[:, :, None, None]
+def scaling(count: int, dimensions: int, strength: float, generator: torch.Generator) -> Tensor:
+    """A factor in 1 - strength..1 + strength for each axis of each clip, (N, C)."""
+    return 1 + strength * (2 * _uniform((count, dimensions), generator) - 1)
 
 
-def rotate(points: Tensor, turn: float, tilt: float, generator: torch.Generator) -> Tensor:
-    """Turn each clip about its origin: in the plane (2-D, by at most ``tilt``), or in space (3-D).
+def rotation(count: int, dimensions: int, turn: float, tilt: float, generator: torch.Generator) -> Tensor:
+    """A rotation about the origin for each clip, (N, C, C): in the plane (2-D, by at most ``tilt``), or in space (3-D).
 
-    In space it is turned by at most ``turn`` degrees about the vertical axis y, and then by at most ``tilt`` about each
-    of the axes x and z.
+    In space it turns by at most ``turn`` degrees about the vertical axis y, and then by at most ``tilt`` about each of
+    the axes x and z.
     """
-    angles = (2 * _uniform((3, len(points)), generator) - 1) * math.pi / 180
-    if points.shape[1] == 2:
-        matrix = _turn(angles[0] * tilt, 0, 1, 2)
-    else:
-        matrix = _turn(angles[0] * tilt, 0, 1, 3) @ _turn(angles[1] * tilt, 1, 2, 3) @ _turn(angles[2] * turn, 0, 2, 3)
-    return (matrix @ points.flatten(2)).view_as(points)
+    angles = (2 * _uniform((3, count), generator) - 1) * math.pi / 180
+    if dimensions == 2:
+        return _turn(angles[0] * tilt, 0, 1, 2)
+    return _turn(angles[0] * tilt, 0, 1, 3) @ _turn(angles[1] * tilt, 1, 2, 3) @ _turn(angles[2] * turn, 0, 2, 3)
 
 
-def jitter(points: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Add independent normal noise of standard deviation ``strength`` to every coordinate."""
-    return torch.randn(points.shape, generator=generator, device=points.device).mul_(strength).add_(points)
+def transform(points: Tensor, matrix: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
+    """Take each clip through its matrix (N, C, C) and add normal noise of standard deviation ``jitter``.
+
+    The noise is independent for every coordinate. Both in one pass: fresh memory costs more than the arithmetic.
+    """
+    noise = torch.randn(points.shape, generator=generator, device=points.device)
+    return noise.flatten(2).baddbmm_(matrix, points.flatten(2), beta=jitter).view_as(points)
 
 
 def drop_part(
