@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from piumr.bootstrap import Interval, Intervals, bootstrap
 from piumr.commands.console import check_out, console
 from piumr.data.clips import ClipTable
 from piumr.data.declaration import Declaration, load_declaration
+from piumr.data.labels import listed_clips
 from piumr.data.protocols import make_splits
 from piumr.data.source import DataConfig, load_table
 from piumr.errors import PiumrError
@@ -27,10 +27,11 @@ from piumr.predictions import Predictions, find_clips, read_predictions, write_s
 from pose_extract.atomic import atomic_write
 
 MA52 = "ma52"
-TEST_CLIPS = 5_586
-"""Clips of MA-52's test set, whose labels are withheld."""
+TEST_LIST, TEST_CLIPS = "test_list_videos.txt", 5_586
+"""List and number of MA-52's test clips, whose labels are withheld."""
 
-logger = logging.getLogger(__name__)
+FEW = 10
+"""Below so many persons the percentile bootstrap is known to give too narrow intervals."""
 
 
 def evaluate(
@@ -55,7 +56,8 @@ def evaluate(
     Args:
         predictions: one or more files.
         dataset: name of a shipped data set, or path of a dataset.toml.
-        data: folder of the data set's files or lists; the folder of its dataset.toml if not given.
+        data: folder of the data set's files or lists; the folder of its dataset.toml if not given. With --submission,
+            the clips are compared with its test_list_videos.txt.
         poses: folder of cached poses, where labels come from its labels.csv or its folders.
         labels: label file: labels.csv, or a list with one `name label` a line.
         protocol: whose test clips are expected; the data set's default if not given.
@@ -69,7 +71,7 @@ def evaluate(
         if path is not None:
             check_out(path, predictions)
     if submission is not None:
-        return _submit(predictions, dataset or MA52, submission)
+        return _submit(predictions, dataset or MA52, data, submission)
     if dataset is None and labels is None and poses is None:
         scored = _score_alone(predictions)
     else:
@@ -127,7 +129,7 @@ def _score_alone(files: list[Path]) -> Scored:
             "Expected the true labels: name the set (--dataset), a label file (--labels), or add a column `label`, but "
             f"got none of these for {files[0]}."
         )
-    note = f"Labels are those in the files; the classes are the {len(found.class_names)} that occur in them."
+    note = f"Labels are those in the files; the classes are the {len(found.class_names)} there."
     fold = torch.zeros(len(found.clips), dtype=torch.int64)
     facts = {"dataset": None, "protocol": None, "person_disjoint": None, "missing_clips": None}
     return _figures(found, found.labels, found.persons, None, fold, (), facts, [note])
@@ -206,15 +208,27 @@ def _figures(
         )
     if persons is None:
         notes.append("Persons are not known: intervals are over clips, too narrow if clips of a person are alike.")
+    elif intervals is not None and intervals.units < FEW:
+        notes.append(f"The intervals are over {intervals.units} persons only, which makes them too narrow.")
     return Scored(metrics, intervals, names, facts, tuple(note for note in notes if note))
 
 
-def _submit(files: list[Path], dataset: str, out: Path) -> int:
-    """Write the submission; its clips have no labels that could be scored."""
+def _submit(files: list[Path], dataset: str, data: Path | None, out: Path) -> int:
+    """Write the submission; its clips have no labels that could be scored, but a list to be compared with."""
     declaration = load_declaration(dataset)
     if declaration.coarse is None:
         raise PiumrError(f"Expected a set with coarse classes for a submission, but {declaration.name} has none.")
     found = read_predictions(files, declaration.class_names, declaration.coarse_names)
+    if data is not None and (data / TEST_LIST).is_file():
+        listed = listed_clips(replace(declaration, person=None), {}, data, data / TEST_LIST)  # its names tell none
+        assert listed is not None
+        rows = find_clips(found.clips, listed, str(files[0]))
+        if len(rows) < len(listed):
+            lacking = listed.names[np.setdiff1d(np.arange(len(listed)), rows)[0]]
+            raise PiumrError(
+                f"Expected predictions of all {len(listed)} clips in {data / TEST_LIST}, but {len(listed) - len(rows)} "
+                f"are missing, such as {lacking!r}."
+            )
     write_submission(out, found, declaration.coarse)
     console.print(f"Wrote {out}: prediction.csv with {len(found.clips)} clips.")
     if declaration.name == MA52 and len(found.clips) != TEST_CLIPS:

@@ -71,6 +71,7 @@ def test_predictions_of_all_folds_are_pooled(tmp_path, labels, capfd):
     printed = capfd.readouterr().out
     assert f"{100 * report['accuracy']:.1f}" in printed
     assert "bootstrap over 5 persons" in printed
+    assert "over 5 persons only, which makes them too narrow" in printed
     assert "standard deviation over folds" in printed
 
 
@@ -150,6 +151,17 @@ def test_a_submission(tmp_path, capfd):
         line = archive.read("prediction.csv").decode().splitlines()[1].split(",")
     assert line[0] == "test0000.mp4"
     assert int(line[1]) == scores[0].argmax()
+    arguments = ("--predictions", tmp_path / "p.csv", "--data", tmp_path, "--submission", tmp_path / "again.zip")
+    (tmp_path / "test_list_videos.txt").write_text("".join(f"test000{i}.mp4 0\n" for i in range(4)))
+    assert run(*arguments) == 2
+    assert "all 4 clips" in (printed := capfd.readouterr().err)
+    assert "1 are missing, such as 'test0003'" in printed
+    (tmp_path / "test_list_videos.txt").write_text("test0001.mp4 0\ntest0002.mp4 0\n")
+    assert run(*arguments) == 2
+    assert "1 of 3 are not in it, such as 'test0000'" in capfd.readouterr().err
+    assert not (tmp_path / "again.zip").exists()
+    (tmp_path / "test_list_videos.txt").write_text("".join(f"test000{i}.mp4 0\n" for i in range(3)))
+    assert run(*arguments) == 0
 
 
 def test_bad_usage_is_one_line_and_exit_code_2(tmp_path, labels, capfd):
