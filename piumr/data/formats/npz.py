@@ -1,8 +1,7 @@
 """The generic container: one ``.npz`` with arrays of joints, labels and persons. Also the way to bring own skeletons.
 
 Keys: ``frames`` (sum T, V, C) with ``offsets`` (N + 1,), or arrays of clips of equal length (N, T, V, C); ``label``
-(N,) from 0; optionally ``subject`` (N,), ``class_names``, ``joint_names``, ``sample_id`` (N,), and further arrays (N,)
-that a protocol may split by. Nothing is unpickled.
+(N,) from 0; optionally ``subject`` (N,), ``class_names``, ``joint_names``, ``sample_id`` (N,). Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -200,7 +199,7 @@ def _persons(
 
 
 def _columns(arrays: dict[str, np.ndarray], count: int) -> dict[str, tuple[str, ...]]:
-    """Arrays with one number or text for each clip, which a protocol may split by."""
+    """All arrays with one number or text for each clip: a protocol of kind ``attribute`` may split by them."""
     return {
         key: tuple(str(value) for value in array)
         for key, array in arrays.items()
