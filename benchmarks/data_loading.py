@@ -97,13 +97,14 @@ def serve(folder: Path, batch_size: int, repeats: int) -> dict[str, Any]:
         return found
     with torch.inference_mode():
         for name, make in (("plain", store.sample), ("augmented", data.training_batch)):
-            rates = []
+            rates, costs = [], []
             for _ in range(repeats + 1):
-                started, served = time.perf_counter(), 0
+                started, began, served = time.perf_counter(), time.process_time(), 0
                 for indices in data.train_dataloader():
                     served += len(make(indices)[0])
                 rates.append(served / (time.perf_counter() - started))
-            found[f"{name}_clips_per_s"] = rates[1:]
+                costs.append((time.process_time() - began) / served * 1e6)
+            found[f"{name}_clips_per_s"], found[f"{name}_cpu_us_per_clip"] = rates[1:], costs[1:]
     return found
 
 
@@ -163,8 +164,9 @@ def main() -> None:
         loads = []
         for batch_size in (32, 128):
             served = run("serve", folder, arguments, batch_size)
-            for name in ("plain_clips_per_s", "augmented_clips_per_s"):
-                results[f"{name}, batch {batch_size}"] = spread(served[name])
+            for name in ("plain", "augmented"):
+                for figure in ("clips_per_s", "cpu_us_per_clip"):  # the latter also on a machine with other work
+                    results[f"{name}_{figure}, batch {batch_size}"] = spread(served[f"{name}_{figure}"])
             loads.append(served)
         loads += [run("load", folder, arguments) for _ in range(arguments.repeats - 2)]
         for name in ("load_s", "first_touch_s", "peak_gb"):
