@@ -57,7 +57,7 @@ class PersonFolds:
         persons = known_persons(clips)
         alone = all(len(set(persons[fold == k])) == 1 for k in range(count))
         names = [f"person {persons[fold == k][0]}" if alone else f"fold {k + 1}" for k in range(count)]
-        if not alone:
+        if not alone:  # one person rarely shows all classes: that is no news
             notes.append(_lacking(clips, fold))
         return [split_clips(clips, name, fold != k, fold == k, *notes) for k, name in enumerate(names)]
 
