@@ -68,7 +68,7 @@ class Metrics:
     Attributes:
         clips: Number of clips.
         accuracy: Share of clips whose best class is right.
-        top5: Share of clips whose class is among the best five (or all, of fewer classes).
+        top5: Share of clips whose class is among the best five (or all, of fewer classes); None where not known.
         macro_f1: Mean F1 over all classes of the protocol; 0 for a class that neither occurs nor is predicted.
         f1_mean: F1_mean and its parts, for a set with coarse classes.
         persons: Figures over persons, where they are known.
@@ -76,7 +76,7 @@ class Metrics:
 
     clips: int
     accuracy: float
-    top5: float
+    top5: float | None
     macro_f1: float
     f1_mean: CoarseF1 | None
     persons: PersonAccuracy | None
@@ -86,19 +86,47 @@ class Metrics:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class FoldMetrics:
+    """Figures of a protocol with folds.
+
+    Attributes:
+        pooled: Computed once on the predictions of all folds together: what is reported. A mean of macro F1 over folds
+            would count a class with one clip in a fold as much as one with a hundred.
+        folds: Figures of each fold.
+        std: Population standard deviation over the folds of the accuracy, of macro F1 and, for a set with coarse
+            classes, of F1_mean: how much depends on who is in a fold.
+    """
+
+    pooled: Metrics
+    folds: tuple[Metrics, ...]
+    std: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dictionary of numbers for a JSON file."""
+        return asdict(self)
+
+
 def evaluate(
     scores: Tensor,
     targets: Tensor,
     persons: Sequence[str] | None = None,
     coarse: Sequence[int] | None = None,
+    coarse_predicted: Tensor | None = None,
 ) -> Metrics:
     """Compute all figures of a set of predictions.
+
+    Macro F1 differs from scikit-learn's ``f1_score(average="macro")``, which by default averages over the classes that
+    occur or are predicted: here it is over all K, so that every fold and every method averages over the same. It is
+    scikit-learn's with ``labels=range(K), zero_division=0``.
 
     Args:
         scores: (N, K) float logits or probabilities, N at least 1; K is the number of classes of the protocol.
         targets: (N,) int64 in 0..K-1.
         persons: N names, or None.
         coarse: Coarse class of each of the K classes, or None.
+        coarse_predicted: (N,) int64 predicted coarse classes, of a model that predicts them by themselves; None for
+            those of the predicted classes.
 
     Returns:
         The figures.
@@ -106,7 +134,7 @@ def evaluate(
     Raises:
         PiumrError: If the sizes do not agree, there is no clip, or a score is not finite.
     """
-    _check(scores, targets, persons, coarse)
+    check_predictions(scores, targets, persons, coarse)
     classes = scores.shape[1]
     predicted = scores.argmax(1)
     macro = macro_f1(predicted, targets, classes)
@@ -115,13 +143,55 @@ def evaluate(
         accuracy=float((predicted == targets).double().mean()),
         top5=float(multiclass_accuracy(scores.float(), targets, classes, average="micro", top_k=min(5, classes))),
         macro_f1=macro,
-        f1_mean=None if coarse is None else coarse_f1(predicted, targets, coarse),
+        f1_mean=None if coarse is None else coarse_f1(predicted, targets, coarse, coarse_predicted),
         persons=None if persons is None else person_accuracy(predicted == targets, persons),
     )
 
 
+def evaluate_folds(
+    scores: Tensor,
+    targets: Tensor,
+    fold: Tensor,
+    persons: Sequence[str] | None = None,
+    coarse: Sequence[int] | None = None,
+    coarse_predicted: Tensor | None = None,
+) -> FoldMetrics:
+    """Figures of out-of-fold predictions: pooled over the folds first, and of each fold for the spread.
+
+    Args:
+        scores: (N, K) float, of the model that did not train on the clip's fold.
+        targets: (N,) int64 in 0..K-1.
+        fold: (N,) int64, the fold that each clip was tested in.
+        persons: N names, or None.
+        coarse: Coarse class of each of the K classes, or None.
+        coarse_predicted: As for :func:`evaluate`.
+
+    Returns:
+        The figures; K is the same for all folds, whichever classes occur in them.
+
+    Raises:
+        PiumrError: If the sizes do not agree, there is no clip, or a score is not finite.
+    """
+    pooled = evaluate(scores, targets, persons, coarse, coarse_predicted)
+    if fold.shape != targets.shape:
+        raise PiumrError(f"Expected `fold` to be (N={len(targets)},), but got {tuple(fold.shape)}.")
+    folds = []
+    for number in fold.unique():
+        rows = (fold == number).nonzero()[:, 0]
+        people = None if persons is None else [persons[i] for i in rows.tolist()]
+        bodies = None if coarse_predicted is None else coarse_predicted[rows]
+        folds.append(evaluate(scores[rows], targets[rows], people, coarse, bodies))
+    figures = {"accuracy": [one.accuracy for one in folds], "macro_f1": [one.macro_f1 for one in folds]}
+    if coarse is not None:
+        figures["f1_mean"] = [one.f1_mean.mean for one in folds if one.f1_mean is not None]
+    std = {name: float(torch.tensor(values, dtype=torch.float64).std(correction=0)) for name, values in figures.items()}
+    return FoldMetrics(pooled, tuple(folds), std)
+
+
 def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:
     """Mean F1 over all `classes`, those that do not occur included, so that every fold averages over the same.
+
+    scikit-learn's ``f1_score(average="macro", labels=range(classes), zero_division=0)``, not its default.
 
     Args:
         predicted: (N,) int64.
@@ -135,22 +205,26 @@ def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:
     return float(multiclass_f1_score(predicted, targets, classes, average="none").mean())
 
 
-def coarse_f1(predicted: Tensor, targets: Tensor, coarse: Sequence[int]) -> CoarseF1:
-    """F1_mean of MA-52 and its four parts; the predicted body is that of the predicted action.
+def coarse_f1(
+    predicted: Tensor, targets: Tensor, coarse: Sequence[int], coarse_predicted: Tensor | None = None
+) -> CoarseF1:
+    """F1_mean of MA-52 and its four parts; the predicted body is that of the predicted action, if not given apart.
 
     Args:
         predicted: (N,) int64 fine classes.
         targets: (N,) int64 fine classes.
         coarse: Coarse class of each fine class.
+        coarse_predicted: (N,) int64 coarse classes, or None.
 
     Returns:
         The five figures.
     """
     body = torch.as_tensor(coarse, device=targets.device)
     bodies = int(body.max()) + 1
+    given = body[predicted] if coarse_predicted is None else coarse_predicted
     parts = (
-        macro_f1(body[predicted], body[targets], bodies),
-        float(multiclass_f1_score(body[predicted], body[targets], bodies, average="micro")),
+        macro_f1(given, body[targets], bodies),
+        float(multiclass_f1_score(given, body[targets], bodies, average="micro")),
         macro_f1(predicted, targets, len(coarse)),
         float(multiclass_f1_score(predicted, targets, len(coarse), average="micro")),
     )
@@ -185,7 +259,14 @@ def person_accuracy(correct: Tensor, persons: Sequence[str]) -> PersonAccuracy:
     )
 
 
-def _check(scores: Tensor, targets: Tensor, persons: Sequence[str] | None, coarse: Sequence[int] | None) -> None:
+def check_predictions(
+    scores: Tensor, targets: Tensor, persons: Sequence[str] | None, coarse: Sequence[int] | None
+) -> None:
+    """Check what :func:`evaluate` is given.
+
+    Raises:
+        PiumrError: If the sizes do not agree, there is no clip, or a score is not finite.
+    """
     if scores.ndim != 2 or len(scores) == 0 or scores.shape[1] < 2:
         raise PiumrError(f"Expected `scores` to be (N >= 1, K >= 2), but got {tuple(scores.shape)}.")
     if not scores.isfinite().all():

@@ -7,6 +7,7 @@ import pytest
 
 # small tensors gain nothing from threads and lose much by them on a busy machine; for child processes too
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["PIUMR_CACHE"] = ""  # nothing outside the tests' own folders
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -8,6 +8,11 @@ def train() -> None:
     run_command("piumr-train-gcn", "piumr.commands.train", "train")
 
 
+def evaluate() -> None:
+    """Entry point of ``piumr-evaluate``."""
+    run_command("piumr-evaluate", "piumr.commands.evaluate", "evaluate")
+
+
 def export() -> None:
     """Entry point of ``piumr-export``."""
     run_command("piumr-export", "piumr.commands.export", "export")

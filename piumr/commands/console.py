@@ -78,7 +78,10 @@ def check_out(out: Path, inputs: Iterable[Path]) -> None:
 
 
 def _parse(program: str, command: Callable[..., Any], arguments: list[str] | None) -> dict[str, Any]:
-    """The command line as arguments of ``command``: a bool is a flag, a list takes any number of values."""
+    """The command line as arguments of ``command``: a bool is a flag, a list takes any number of values.
+
+    A list that is a keyword-only parameter becomes an option, any other list stands without a name.
+    """
     hints = get_type_hints(command)
     parameters = inspect.signature(command).parameters
     documentation = parse_docstring(inspect.getdoc(command) or "")
@@ -90,6 +93,8 @@ def _parse(program: str, command: Callable[..., Any], arguments: list[str] | Non
     for name in sorted(apart):
         if hints[name] is bool:
             parser.add_argument(f"--{name}", action="store_true", help=help_of[name])
+        elif parameters[name].kind is inspect.Parameter.KEYWORD_ONLY:
+            parser.add_argument(f"--{name}", nargs="+", type=str, default=[], help=help_of[name])
         else:
             parser.add_argument(name, nargs="+", type=str, help=help_of[name])
     try:

@@ -84,7 +84,8 @@ def _summarise(run: Run) -> None:
             "worst person": persons.worst,
         }
     for name, value in rows.items():
-        table.add_row(name, f"{100 * value:.1f}")
+        if value is not None:
+            table.add_row(name, f"{100 * value:.1f}")
     console.print(table)
     unseen = "none of them in training" if report["person_disjoint"] else "person independence is NOT measured"
     console.print(f"{report['test_clips']} test clips, {unseen}. {report['note']}".rstrip())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from piumr.data.clips import SkeletonSet
+from piumr.data.clips import ClipTable
 from piumr.errors import PiumrError
 from piumr.layouts import PARTS, Layout
 
@@ -65,7 +65,7 @@ class Augmentation:
                 f"{self.crop}, {self.warp} and {self.scale}."
             )
 
-    def for_set(self, clips: SkeletonSet) -> Augmentation:
+    def for_set(self, clips: ClipTable) -> Augmentation:
         """The same strengths, without mirroring where the set does not allow it."""
         return self if clips.mirror else replace(self, mirror=0.0)
 
@@ -88,9 +88,10 @@ class Augmentation:
             points and valid of the same shapes.
         """
         points, valid = mirror(points, valid, self.mirror, layout, generator)
-        points = scale(points, self.scale, generator)
-        points = rotate(points, self.turn, self.tilt, generator)
-        points = jitter(points, self.jitter, generator)
+        count, dimensions = points.shape[:2]
+        factors = scaling(count, dimensions, self.scale, generator)
+        matrix = rotation(count, dimensions, self.turn, self.tilt, generator) * factors[:, None]
+        points = transform(points, matrix, self.jitter, generator)
         return drop_part(points, valid, self.dropout, self.dropout_span, layout, generator)
 
 
@@ -124,37 +125,36 @@ def mirror(
     """Swap left and right: x changes its sign, partners change places. Shapes as in :class:`Augmentation`."""
     chosen = _uniform((len(points),), generator) < probability
     partners = _partners(layout, points.device)
-    sign = torch.ones(points.shape[1], 1, 1, device=points.device)
-    sign[0] = -1
-    return (
-        torch.where(chosen[:, None, None, None], points.index_select(3, partners) * sign, points),
-        torch.where(chosen[:, None, None], valid.index_select(2, partners), valid),
-    )
+    order = torch.where(chosen[:, None], partners, torch.arange(len(partners), device=points.device))  # (N, V)
+    mirrored = points.gather(3, order[:, None, None].expand_as(points))
+    mirrored[:, 0] *= torch.where(chosen, -1.0, 1.0)[:, None, None]
+    return mirrored, valid.gather(2, order[:, None].expand_as(valid))
 
 
-def scale(points: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Stretch each axis of each clip by a factor in 1 - strength..1 + strength."""
-    factors = 1 + strength * (2 * _uniform(points.shape[:2], generator) - 1)
-    return points * factors[:, :, None, None]
+def scaling(count: int, dimensions: int, strength: float, generator: torch.Generator) -> Tensor:
+    """A factor in 1 - strength..1 + strength for each axis of each clip, (N, C)."""
+    return 1 + strength * (2 * _uniform((count, dimensions), generator) - 1)
 
 
-def rotate(points: Tensor, turn: float, tilt: float, generator: torch.Generator) -> Tensor:
-    """Turn each clip about its origin: in the plane (2-D, by at most ``tilt``), or in space (3-D).
+def rotation(count: int, dimensions: int, turn: float, tilt: float, generator: torch.Generator) -> Tensor:
+    """A rotation about the origin for each clip, (N, C, C): in the plane (2-D, by at most ``tilt``), or in space (3-D).
 
-    In space it is turned by at most ``turn`` degrees about the vertical axis y, and then by at most ``tilt`` about each
-    of the axes x and z.
+    In space it turns by at most ``turn`` degrees about the vertical axis y, and then by at most ``tilt`` about each of
+    the axes x and z.
     """
-    angles = (2 * _uniform((3, len(points)), generator) - 1) * math.pi / 180
-    if points.shape[1] == 2:
-        matrix = _turn(angles[0] * tilt, 0, 1, 2)
-    else:
-        matrix = _turn(angles[0] * tilt, 0, 1, 3) @ _turn(angles[1] * tilt, 1, 2, 3) @ _turn(angles[2] * turn, 0, 2, 3)
-    return (matrix @ points.flatten(2)).view_as(points)
+    angles = (2 * _uniform((3, count), generator) - 1) * math.pi / 180
+    if dimensions == 2:
+        return _turn(angles[0] * tilt, 0, 1, 2)
+    return _turn(angles[0] * tilt, 0, 1, 3) @ _turn(angles[1] * tilt, 1, 2, 3) @ _turn(angles[2] * turn, 0, 2, 3)
 
 
-def jitter(points: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Add independent normal noise of standard deviation ``strength`` to every coordinate."""
-    return points + strength * torch.randn(points.shape, generator=generator, device=points.device)
+def transform(points: Tensor, matrix: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
+    """Take each clip through its matrix (N, C, C) and add normal noise of standard deviation ``jitter``.
+
+    The noise is independent for every coordinate. Both in one pass: fresh memory costs more than the arithmetic.
+    """
+    noise = torch.randn(points.shape, generator=generator, device=points.device)
+    return noise.flatten(2).baddbmm_(matrix, points.flatten(2), beta=jitter).view_as(points)
 
 
 def drop_part(
@@ -179,16 +179,19 @@ def drop_part(
     longest = min(int(span * frames), frames - 1)
     length = (1 + _uniform((count,), generator) * longest).long().clamp(max=longest)
     start = (_uniform((count,), generator) * (frames - length + 1)).long()
-    length = torch.where(_uniform((count,), generator) < probability, length, 0)
+    chosen = ((_uniform((count,), generator) < probability) & (length > 0)).nonzero()[:, 0]
+    part, length, start = part[chosen], length[chosen], start[chosen]
     t = torch.arange(frames, device=points.device)
-    gap = ((t >= start[:, None]) & (t < (start + length)[:, None]))[:, :, None] & part[:, None, :]  # (N, T, V)
+    gap = ((t >= start[:, None]) & (t < (start + length)[:, None]))[:, :, None] & part[:, None, :]  # (n, T, V)
     before, after = start - 1, start + length
     before, after = torch.where(before < 0, after, before), torch.where(after >= frames, before, after)
-    n = torch.arange(count, device=points.device)
-    a, b = points[n, :, before.clamp(0, frames - 1)], points[n, :, after.clamp(0, frames - 1)]  # (N, C, V)
+    a, b = points[chosen, :, before], points[chosen, :, after]  # (n, C, V)
     weight = (t - before[:, None]) / (after - before).clamp(min=1)[:, None]
     line = torch.lerp(a[:, :, None], b[:, :, None], weight.clamp(0, 1)[:, None, :, None])
-    return torch.where(gap[:, None], line, points), valid & ~gap
+    return (
+        points.index_copy(0, chosen, torch.where(gap[:, None], line, points[chosen])),
+        valid.index_copy(0, chosen, valid[chosen] & ~gap),
+    )
 
 
 def _uniform(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:

@@ -86,12 +86,16 @@ class ClipBatches(lightning.LightningDataModule):
         # a generator of its own: the loader draws a seed, and validation must not move the training's random numbers
         return DataLoader(positions, EVALUATION_BATCH, generator=torch.Generator())
 
+    def training_batch(self, indices: Tensor) -> Batch:
+        """The clips at ``indices`` (int64 on the store's device), cropped and augmented."""
+        times = self.augmentation.times(len(indices), self.store.frames, self.noise)
+        points, valid = self.store.sample(indices, times)
+        points, valid = self.augmentation(points, valid, self.store.layout, self.noise)
+        return Batch(points, valid, self.store.labels[indices])
+
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
         """Turn indices into clips: augmented ones in training, whole ones in validation."""
         if self.trainer is not None and self.trainer.training:
-            times = self.augmentation.times(len(batch), self.store.frames, self.noise)
-            points, valid = self.store.sample(batch, times)
-            points, valid = self.augmentation(points, valid, self.store.layout, self.noise)
-            return Batch(points, valid, self.store.labels[batch])
+            return self.training_batch(batch)
         assert self.validation is not None
         return Batch(*(tensor[batch] for tensor in self.validation))

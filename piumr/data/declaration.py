@@ -33,6 +33,12 @@ the classes and a README. The keys of ``dataset.toml``::
     train = ["1", "3", "5", "7"]
     test = ["2", "4", "6", "8"]
 
+    [protocols.cross-view]                   # by a value in the clip's name, or by `column = "..."`: a column of the
+    kind = "attribute"                       # label file or an array of the container
+    pattern = '_v(?P<value>\d+)$'
+    train = ["1", "2"]
+    test = ["3"]
+
 Every set can also be split by the protocols of :data:`piumr.data.protocols.GENERIC`, declared or not.
 """
 

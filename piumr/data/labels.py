@@ -1,8 +1,8 @@
 """Where the labels of cached poses come from: a label file, a data set's lists, or the folders the videos lie in.
 
-A label file is either ``labels.csv`` with the columns ``clip,label`` and optionally ``person``, or a list as MA-52
-has them, one ``name.mp4 label`` per line. Clips match by relative path, with or without suffix, else, where no
-folder is given, by a stem that only one clip has.
+A label file is either ``labels.csv`` with the columns ``clip,label``, optionally ``person`` and further ones that
+protocols may split by (an age, a camera), or a list as MA-52 has them, one ``name.mp4 label`` per line. Clips match by
+relative path, with or without suffix, else, where no folder is given, by a stem that only one clip has.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 import csv
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from piumr.data.clips import ClipTable
 from piumr.errors import PiumrError
 from pose_extract import discovery
 
@@ -43,11 +46,15 @@ class Label:
         text: the label as written, a class name or the number of a class.
         person: person id, where given.
         split: name of the list it stands in, where it is one.
+        columns: what the label file's further columns say.
+        key: the clip as written.
     """
 
     text: str
     person: str | None = None
     split: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    key: str = field(default="", compare=False)
 
 
 def find_labels(
@@ -118,12 +125,7 @@ def match_clips(names: Sequence[str], labels: Mapping[str, Label], source: str) 
     Raises:
         PiumrError: if nothing matches (the message shows a name from each side) or a clip gets two different labels.
     """
-    paths: dict[str, set[str]] = defaultdict(set)
-    stems: dict[str, set[str]] = defaultdict(set)
-    for name in names:
-        for variant in {name, _without_suffix(name)}:
-            paths[variant].add(name)
-            stems[PurePosixPath(variant).name].add(name)
+    paths, stems = _variants(names)
     by_path = {key: _find(key, paths) for key in labels}
     taken = set(by_path.values())
     matched: dict[str, Label] = {}
@@ -145,6 +147,17 @@ def match_clips(names: Sequence[str], labels: Mapping[str, Label], source: str) 
     if unlabelled:
         logger.warning("%d clips have no label in %s and are left out: %s.", len(unlabelled), source, _few(unlabelled))
     return matched
+
+
+def clip_finder(names: Sequence[str]) -> Callable[[str], str | None]:
+    """A function that finds the clip that a text means: by its path with or without suffix, else by a unique stem."""
+    paths, stems = _variants(names)
+
+    def find(text: str) -> str | None:
+        key = _path(text)
+        return _find(key, paths) or _find(key, stems)
+
+    return find
 
 
 def class_indices(texts: Sequence[str], class_names: tuple[str, ...] | None) -> tuple[list[int], tuple[str, ...]]:
@@ -195,6 +208,73 @@ def persons_of(declaration: Declaration, labels: Mapping[str, Label]) -> tuple[s
     return tuple(declaration.person.from_name(name) for name in labels)
 
 
+def columns_of(labels: Mapping[str, Label]) -> dict[str, tuple[str, ...]]:
+    """The label file's further columns, one text for each labelled clip."""
+    names = next(iter(labels.values())).columns
+    return {name: tuple(label.columns[name] for label in labels.values()) for name in names}
+
+
+def missing_clips(
+    declaration: Declaration,
+    lists: Mapping[str, str],
+    data: Path,
+    found: Mapping[str, Label],
+    class_names: tuple[str, ...],
+) -> ClipTable | None:
+    """The clips that a set's lists name and that are not there; None if all are, or the labels are not the lists'.
+
+    Args:
+        declaration: what is known about the set.
+        lists: the set's list files by the name of their split.
+        data: folder of the lists.
+        found: the labels of the clips that are there, by name.
+        class_names: the classes.
+
+    Raises:
+        PiumrError: if a list is wrong.
+    """
+    if any(label.split is None for label in found.values()):
+        return None
+    here = {label.key for label in found.values()}
+    lost = {_without_suffix(key): label for key, label in _read_lists(lists, data).items() if key not in here}
+    return _table(declaration, lost, class_names) if lost else None
+
+
+def listed_clips(declaration: Declaration, lists: Mapping[str, str], data: Path, file: Path | None) -> ClipTable | None:
+    """All clips that a label file names, else a set's lists, whether they are there or not; None if there is neither.
+
+    Args:
+        declaration: what is known about the set.
+        lists: the set's list files by the name of their split; empty if it has none.
+        data: folder of the lists.
+        file: label file, if the user named one.
+
+    Raises:
+        PiumrError: if a file is wrong.
+    """
+    if file is None and not (lists and all((data / name).is_file() for name in lists.values())):
+        return None
+    labels = _read_lists(lists, data) if file is None else read_labels(file)
+    return _table(declaration, {_without_suffix(key): label for key, label in labels.items()}, declaration.class_names)
+
+
+def _table(declaration: Declaration, labels: Mapping[str, Label], class_names: tuple[str, ...] | None) -> ClipTable:
+    """Labelled clips as a table."""
+    indices, class_names = class_indices([label.text for label in labels.values()], class_names)
+    splits = [label.split for label in labels.values()]
+    return ClipTable(
+        labels=np.array(indices),
+        names=tuple(labels),
+        persons=persons_of(declaration, labels),
+        splits=tuple(split or "" for split in splits) if any(splits) else None,
+        class_names=class_names,
+        coarse=declaration.coarse,
+        coarse_names=declaration.coarse_names,
+        mirror=declaration.mirror,
+        columns=columns_of(labels),
+    )
+
+
 def _csv_rows(file: Path) -> Iterable[tuple[int, str, Label]]:
     reader = csv.DictReader(_read_text(file).splitlines(), skipinitialspace=True)
     columns = reader.fieldnames or []
@@ -208,7 +288,8 @@ def _csv_rows(file: Path) -> Iterable[tuple[int, str, Label]]:
         clip, text, person = (_clean(row.get(key)) for key in ("clip", "label", "person"))
         if not clip or not text or ("person" in columns and not person):
             raise PiumrError(f"{file}, line {reader.line_num}: expected no empty field, but got one.")
-        yield reader.line_num, _path(clip), Label(text, person or None)
+        others = {name: _clean(row[name]) for name in columns if name not in ("clip", "label", "person")}
+        yield reader.line_num, _path(clip), Label(text, person or None, columns=others, key=_path(clip))
 
 
 def _list_rows(file: Path, split: str | None = None) -> Iterable[tuple[int, str, Label]]:
@@ -218,7 +299,7 @@ def _list_rows(file: Path, split: str | None = None) -> Iterable[tuple[int, str,
         fields = line.rsplit(maxsplit=1)
         if len(fields) != 2:
             raise PiumrError(f"{file}, line {number}: expected `name.mp4 label`, but got {line.strip()[:80]!r}.")
-        yield number, _path(fields[0]), Label(fields[1], split=split)
+        yield number, _path(fields[0]), Label(fields[1], split=split, key=_path(fields[0]))
 
 
 def _read_lists(lists: Mapping[str, str], data: Path) -> dict[str, Label]:
@@ -242,6 +323,17 @@ def _folder_labels(names: Sequence[str], poses: Path) -> dict[str, Label]:
         )
     with_person = all(len(part) > 2 for part in parts.values())
     return {name: Label(part[0], part[1] if with_person else None) for name, part in parts.items()}
+
+
+def _variants(names: Sequence[str]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """The clips by path and by file name, each with and without a video's suffix."""
+    paths: dict[str, set[str]] = defaultdict(set)
+    stems: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        for variant in {name, _without_suffix(name)}:
+            paths[variant].add(name)
+            stems[PurePosixPath(variant).name].add(name)
+    return paths, stems
 
 
 def _find(key: str, clips: Mapping[str, set[str]], taken: Set[str | None] = frozenset()) -> str | None:

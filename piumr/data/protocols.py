@@ -1,54 +1,31 @@
 """Protocols: which clips train and which test, and whether that measures person independence.
 
 Each kind is a small frozen class whose fields are its parameters in ``dataset.toml``; ``split`` gives one
-:class:`Split` per fold. Folds follow StratifiedGroupKFold (scikit-learn) on the clips in the order of their names,
-shuffled with seed 0, so that everybody with the same clips gets the same folds, whatever the order of the files.
+:class:`Split` per fold. Folds by person are in :mod:`piumr.data.folds`.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import typing
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from piumr.data.clips import SkeletonSet
-from piumr.data.labels import natural
+from piumr.data.clips import ClipTable
+from piumr.data.folds import PersonFolds, SharedFolds
+from piumr.data.splits import SEED, Split, few, file_order, known_persons, split_clips
 from piumr.errors import PiumrError
 
-SEED = 0
-"""Seed of every shuffle here: a fold is part of a protocol, not of a run."""
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """One division of a set into training and test clips.
-
-    Attributes:
-        name: name within the protocol, for example "fold 1" or "person 7".
-        train: int64 indices of the training clips, ascending.
-        test: int64 indices of the test clips, ascending.
-        person_disjoint: persons are known and none is on both sides.
-        note: what the protocol does not measure, one sentence; empty if nothing need be said.
-    """
-
-    name: str
-    train: np.ndarray
-    test: np.ndarray
-    person_disjoint: bool
-    note: str = ""
 
 
 class Protocol(typing.Protocol):
     """What every kind has."""
 
-    def split(self, clips: SkeletonSet) -> list[Split]:
+    def split(self, clips: ClipTable) -> list[Split]:
         """The protocol's splits of a set.
 
         Raises:
@@ -69,19 +46,19 @@ class Listed:
     train: tuple[str, ...]
     test: tuple[str, ...]
 
-    def split(self, clips: SkeletonSet) -> list[Split]:
+    def split(self, clips: ClipTable) -> list[Split]:
         """One split, flagged by whether the lists share persons; see :class:`Protocol`."""
         if clips.splits is None:
             raise PiumrError(
                 f"Expected clips from the lists {', '.join(self.train + self.test)}, but this set was read without "
                 "lists; give the folder that holds them (--data) or use another protocol."
             )
-        return [_split(clips, "listed", np.isin(clips.splits, self.train), np.isin(clips.splits, self.test))]
+        return [split_clips(clips, "listed", np.isin(clips.splits, self.train), np.isin(clips.splits, self.test))]
 
 
 @dataclass(frozen=True)
 class Persons:
-    """Named persons train, others test.
+    """Named persons train, others test: odd and even numbers, adults and children.
 
     Attributes:
         train: person ids that train.
@@ -101,84 +78,73 @@ class Persons:
         if both:
             raise PiumrError(f"expected every person in `train` or in `test`, but got {', '.join(both)} in both")
 
-    def split(self, clips: SkeletonSet) -> list[Split]:
+    def split(self, clips: ClipTable) -> list[Split]:
         """One person-disjoint split; see :class:`Protocol`."""
-        persons = _persons(clips)
-        absent = sorted({*self.train, *self.test} - set(persons))
-        unused = sorted(set(persons) - {*self.train, *self.test})
-        if absent:
-            logger.warning("Persons of the protocol without a clip here: %s.", _few(absent))
-        if unused:
-            logger.warning("Persons that the protocol neither trains nor tests on: %s.", _few(unused))
-        return [_split(clips, "persons", np.isin(persons, self.train), np.isin(persons, self.test))]
+        persons = known_persons(clips)
+        _warn_of_others("Persons", persons, self.train + self.test)
+        return [split_clips(clips, "persons", np.isin(persons, self.train), np.isin(persons, self.test))]
 
 
 @dataclass(frozen=True)
-class PersonFolds:
-    """Folds by person, stratified by class: nobody is on both sides, everybody is tested once.
+class Attribute:
+    """Clips with some values of an attribute train, those with others test: cameras, age groups, adults to children.
+
+    Exactly one of ``column`` and ``pattern`` says where the attribute is. Whether the two sides share persons is read
+    off the clips: they do in a cross-view protocol, they do not if the attribute belongs to the person.
 
     Attributes:
-        folds: number of folds, or "all" for as many as there are persons (leave one person out). A set with fewer
-            persons than folds gets one fold per person.
+        train: values that train.
+        test: values that test.
+        column: a column of the label file, or an array of the container.
+        pattern: regular expression with a group named ``value``, searched in the clip's name.
     """
 
-    folds: int | Literal["all"] = 5
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    column: str = ""
+    pattern: str = ""
 
     def __post_init__(self) -> None:
-        """Check the number of folds.
+        """Check the parameters.
 
         Raises:
-            PiumrError: if it is below 2.
+            PiumrError: if a value is on both sides, both or neither of column and pattern are given, or the pattern is
+                no expression with a group ``value``.
         """
-        if self.folds != "all" and self.folds < 2:
-            raise PiumrError(f"expected `folds` to be at least 2, but got {self.folds}")
+        both = sorted(set(self.train) & set(self.test))
+        if both:
+            raise PiumrError(f"expected every value in `train` or in `test`, but got {', '.join(both)} in both")
+        if bool(self.column) == bool(self.pattern):
+            raise PiumrError("expected exactly one of `column` and `pattern`")
+        try:
+            named = "value" in re.compile(self.pattern).groupindex
+        except re.error as error:
+            raise PiumrError(
+                f"expected `pattern` to be a regular expression, but got {self.pattern!r} ({error})"
+            ) from None
+        if self.pattern and not named:
+            raise PiumrError(f"expected `pattern` to have a group (?P<value>...), but got {self.pattern!r}")
 
-    def split(self, clips: SkeletonSet) -> list[Split]:
-        """One person-disjoint split per fold; see :class:`Protocol`."""
-        persons, fold = _persons(clips), self.assign(clips)
-        alone = len(set(fold)) == len(set(persons))
-        names = [f"person {persons[fold == k][0]}" if alone else f"fold {k + 1}" for k in range(fold.max() + 1)]
-        return [_split(clips, name, fold != k, fold == k) for k, name in enumerate(names)]
+    def split(self, clips: ClipTable) -> list[Split]:
+        """One split, flagged by whether its sides share persons; see :class:`Protocol`."""
+        values = self._values(clips)
+        _warn_of_others("Values", values, self.train + self.test)
+        return [split_clips(clips, "attribute", np.isin(values, self.train), np.isin(values, self.test))]
 
-    def assign(self, clips: SkeletonSet) -> np.ndarray:
-        """The fold that each clip is tested in, int64 (N,), 0..folds-1.
-
-        Raises:
-            PiumrError: if the set has no persons, only one, or too few clips for so many folds.
-        """
-        persons = _persons(clips)
-        present = sorted(set(persons), key=natural)
-        if self.folds != "all" and self.folds < len(present):
-            return _stratified_folds(clips, persons, self.folds)
-        if self.folds != "all" and self.folds > len(present):
-            logger.warning("%d folds by person but %d persons: one fold per person.", self.folds, len(present))
-        return np.array([present.index(person) for person in persons], dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class SharedFolds:
-    """The control of :class:`PersonFolds`: the same fold and class sizes, but persons mixed.
-
-    The difference between the two is the person gap.
-
-    Attributes:
-        folds: as there.
-    """
-
-    folds: int | Literal["all"] = 5
-
-    def __post_init__(self) -> None:
-        """Check the number of folds, as :class:`PersonFolds` does."""
-        PersonFolds(self.folds)
-
-    def split(self, clips: SkeletonSet) -> list[Split]:
-        """One split per fold, persons on both sides; see :class:`Protocol`."""
-        fold = PersonFolds(self.folds).assign(clips)
-        order, rng = np.argsort(clips.names, kind="stable"), np.random.default_rng(SEED)
-        for label in range(len(clips.class_names)):
-            members = order[clips.labels[order] == label]
-            fold[members] = rng.permutation(fold[members])
-        return [_split(clips, f"fold {k + 1}", fold != k, fold == k) for k in range(fold.max() + 1)]
+    def _values(self, clips: ClipTable) -> np.ndarray:
+        if self.column:
+            if self.column not in clips.columns:
+                raise PiumrError(
+                    f"Expected a column `{self.column}` for this protocol, but the clips have "
+                    f"{', '.join(clips.columns) or 'none'}; add it to the labels (clip,label,{self.column}) or use "
+                    "another protocol."
+                )
+            return np.array(clips.columns[self.column])
+        found = [re.search(self.pattern, name) for name in clips.names]
+        for name, match in zip(clips.names, found, strict=True):
+            if match is None or match["value"] is None:
+                raise PiumrError(f"Expected clip name {name!r} to match {self.pattern!r}, but it does not.")
+        return np.array([match["value"] for match in found if match is not None])
 
 
 @dataclass(frozen=True)
@@ -200,28 +166,28 @@ class Random:
         if not 0 < self.test_share < 1:
             raise PiumrError(f"expected `test_share` to lie between 0 and 1, but got {self.test_share}")
 
-    def split(self, clips: SkeletonSet) -> list[Split]:
+    def split(self, clips: ClipTable) -> list[Split]:
         """One split; see :class:`Protocol`. A class with a single clip cannot be split and is an error."""
         single = single_clip_classes(clips)
         if single:
             raise PiumrError(
-                f"Expected at least 2 clips of every class for a random hold-out, but got 1 of {_few(single)}; "
+                f"Expected at least 2 clips of every class for a random hold-out, but got 1 of {few(single)}; "
                 "record more, remove the class, or train on everything (protocol all)."
             )
         test = np.zeros(len(clips), dtype=bool)
-        order, rng = np.argsort(clips.names, kind="stable"), np.random.default_rng(SEED)
+        order, rng = file_order(clips), np.random.default_rng(SEED)
         for label in np.unique(clips.labels):
             members = order[clips.labels[order] == label]
             count = min(max(round(self.test_share * len(members)), 1), len(members) - 1)
             test[rng.permutation(members)[:count]] = True
-        return [_split(clips, "random", ~test, test)]
+        return [split_clips(clips, "random", ~test, test)]
 
 
 @dataclass(frozen=True)
 class All:
     """Every clip trains and the same clips test: a wiring check."""
 
-    def split(self, clips: SkeletonSet) -> list[Split]:
+    def split(self, clips: ClipTable) -> list[Split]:
         """One split; see :class:`Protocol`."""
         everything = np.arange(len(clips))
         note = "The test clips are the training clips: a check of the wiring, no measure of recognition."
@@ -231,6 +197,7 @@ class All:
 KINDS: dict[str, type[Protocol]] = {
     "listed": Listed,
     "persons": Persons,
+    "attribute": Attribute,
     "person-folds": PersonFolds,
     "shared-folds": SharedFolds,
     "random": Random,
@@ -248,7 +215,7 @@ GENERIC: Mapping[str, Protocol] = {
 """Protocols that every set has, declared or not."""
 
 
-def make_splits(clips: SkeletonSet, protocols: Mapping[str, Protocol], name: str) -> list[Split]:
+def make_splits(clips: ClipTable, protocols: Mapping[str, Protocol], name: str) -> list[Split]:
     """The splits of a set by one of its protocols.
 
     Warns of classes with a single clip.
@@ -256,74 +223,44 @@ def make_splits(clips: SkeletonSet, protocols: Mapping[str, Protocol], name: str
     Args:
         clips: the set.
         protocols: the protocols there are, by name: a declaration's.
-        name: the one to use; empty for person folds where persons are known, else a random hold-out.
+        name: the one to use; empty for person folds where persons are known, else a random hold-out. Folds may be
+            asked for in another number: ``person-folds=10``.
 
     Raises:
         PiumrError: if there is none of that name, or the set cannot be split so.
     """
     if not name:
         name = "random" if clips.persons is None else "person-folds"
-    if name not in protocols:
-        raise PiumrError(f"Expected a protocol among {', '.join(protocols)}, but got {name!r}.")
+    protocol = _find(protocols, name)
     single = single_clip_classes(clips)
     if single:
-        logger.warning("Classes with a single clip, which cannot both train and test: %s.", _few(single))
-    return protocols[name].split(clips)
+        logger.warning("Classes with a single clip, which cannot both train and test: %s.", few(single))
+    return protocol.split(clips)
 
 
-def single_clip_classes(clips: SkeletonSet) -> list[str]:
+def single_clip_classes(clips: ClipTable) -> list[str]:
     """Names of the classes with exactly one clip."""
     counts = np.bincount(clips.labels, minlength=len(clips.class_names))
     return [name for name, count in zip(clips.class_names, counts, strict=True) if count == 1]
 
 
-def _stratified_folds(clips: SkeletonSet, persons: np.ndarray, folds: int) -> np.ndarray:
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    order = np.argsort(clips.names, kind="stable")
-    fold = np.empty(len(clips), dtype=np.int64)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=SEED)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a class with fewer clips than folds: such folds are legal
-            for k, (_, test) in enumerate(splitter.split(order, clips.labels[order], persons[order])):
-                fold[order[test]] = k
-    except ValueError as error:
-        raise PiumrError(
-            f"Expected enough clips for {folds} folds by person, but got {len(clips)} clips of "
-            f"{len(clips.class_names)} classes; use fewer folds or leave-one-person-out ({error})"
-        ) from None
-    return fold
+def _find(protocols: Mapping[str, Protocol], name: str) -> Protocol:
+    """The protocol of a name, or, for ``name=number``, that one with so many folds."""
+    base, equals, number = name.partition("=")
+    protocol = protocols.get(base)
+    if protocol is None:
+        raise PiumrError(f"Expected a protocol among {', '.join(protocols)}, but got {name!r}.")
+    if not equals:
+        return protocol
+    if not isinstance(protocol, PersonFolds) or not number.isdecimal() or len(number) > 4 or int(number) < 2:
+        raise PiumrError(f"Expected a protocol with at least 2 folds, as in person-folds=10, but got {name!r}.")
+    return replace(protocol, folds=int(number), clips=0, checksum="")
 
 
-def _split(clips: SkeletonSet, name: str, train: np.ndarray, test: np.ndarray) -> Split:
-    """A split from two masks, with what it measures read off the clips themselves."""
-    for side, mask in (("training", train), ("test", test)):
-        if not mask.any():
-            raise PiumrError(f"Expected clips on both sides of split {name!r}, but got no {side} clip.")
-    if clips.persons is None:
-        shared, note = None, "Persons are not known: person independence is not measured."
-    else:
-        persons = np.array(clips.persons)
-        shared = set(persons[train]) & set(persons[test])
-        note = f"{len(shared)} of {len(set(persons[test]))} test persons are also in training." if shared else ""
-    return Split(name, np.flatnonzero(train), np.flatnonzero(test), person_disjoint=shared == set(), note=note)
-
-
-def _persons(clips: SkeletonSet) -> np.ndarray:
-    if clips.persons is None:
-        raise PiumrError(
-            "Expected a set whose persons are known for a protocol by person, but this one has none; add a column "
-            "`person` to the labels (clip,label,person) or use protocol random."
-        )
-    if len(set(clips.persons)) < 2:
-        raise PiumrError(
-            f"Expected at least two persons for a protocol by person, but got only {clips.persons[0]!r}; "
-            "record another person or use protocol random."
-        )
-    return np.array(clips.persons)
-
-
-def _few(names: Sequence[str], limit: int = 5) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+def _warn_of_others(what: str, found: np.ndarray, declared: tuple[str, ...]) -> None:
+    """Warn of persons or values that a protocol names and no clip has, and the other way round."""
+    absent, unused = sorted(set(declared) - set(found)), sorted(set(found) - set(declared))
+    if absent:
+        logger.warning("%s of the protocol without a clip here: %s.", what, few(absent))
+    if unused:
+        logger.warning("%s that the protocol neither trains nor tests on: %s.", what, few(unused))

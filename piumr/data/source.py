@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from piumr.data.clips import SkeletonSet
+from piumr.data.clips import ClipTable, SkeletonSet
 from piumr.data.declaration import Declaration, load_declaration, own_clips
-from piumr.data.formats import read_set
+from piumr.data.formats import PoseCache, read_set
+from piumr.data.labels import listed_clips
 from piumr.errors import PiumrError
 from piumr.inference.model_card import Coordinates
 
@@ -52,16 +53,39 @@ def load_set(config: DataConfig) -> tuple[Declaration, SkeletonSet]:
     Raises:
         PiumrError: if the declaration, the files or the labels are wrong.
     """
-    declaration = _declaration(config)
+    declaration = find_set(config)
     return declaration, read_set(declaration, config.data, config.pose_folder, config.labels)
 
 
-def coordinates(clips: SkeletonSet) -> Coordinates:
+def load_table(config: DataConfig) -> tuple[Declaration, ClipTable]:
+    """Declaration, labels and persons of what ``config`` names.
+
+    Labels of cached poses are taken from a label file or the set's lists alone where there are any: no pose need be
+    there to score predictions.
+
+    Raises:
+        PiumrError: if the declaration, the files or the labels are wrong.
+    """
+    own = config.dataset is None and config.poses is None and config.labels is not None
+    declaration = own_clips() if own else find_set(config)
+    if isinstance(declaration.format, PoseCache):
+        table = listed_clips(declaration, declaration.format.lists, config.data or declaration.folder, config.labels)
+        if table is not None:
+            return declaration, table
+    return declaration, load_set(config)[1].table
+
+
+def coordinates(dimensions: int) -> Coordinates:
     """What the channels of a set's points are."""
-    return "image" if clips.points.shape[2] == 2 else "metric"
+    return "image" if dimensions == 2 else "metric"
 
 
-def _declaration(config: DataConfig) -> Declaration:
+def find_set(config: DataConfig) -> Declaration:
+    """The declaration of what ``config`` names.
+
+    Raises:
+        PiumrError: if it is wrong, or there are neither a data set nor poses.
+    """
     if config.dataset is not None:
         return load_declaration(config.dataset)
     folder = config.pose_folder

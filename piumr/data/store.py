@@ -6,16 +6,20 @@ once, where the tensors lie. MA-52 at 75 joints takes about 0.6 GB.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from piumr.data.clips import SkeletonSet
 from piumr.layouts import Layout
 from piumr.preprocessing import normalise, resample
+
+GROUP = 32
+"""Clips that are normalised or resampled at once: as many as stay in a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +56,8 @@ class ClipStore:
             frames: number of frames T of a batch, at least 1.
         """
         packed = np.empty((len(clips.points), clips.points.shape[2], len(clips.layout)), dtype=np.float32)
-        for i in range(len(clips)):
-            points, _ = normalise(*clips.clip(i), clips.layout)
-            packed[clips.offsets[i] : clips.offsets[i + 1]] = points.transpose(0, 2, 1)
+        for _, rows in _of_one_length(clips.offsets, np.arange(len(clips))):
+            packed[rows] = normalise(clips.points[rows], clips.valid[rows], clips.layout)[0].swapaxes(2, 3)
         persons = np.full(len(clips), -1) if clips.persons is None else np.unique(clips.persons, return_inverse=True)[1]
         return cls(
             points=torch.from_numpy(packed),
@@ -80,6 +83,11 @@ class ClipStore:
     def device(self) -> torch.device:
         """Where the tensors lie."""
         return self.points.device
+
+    def clip(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Points float32 (T, V, C), normalised, and valid bool (T, V) of one clip at its own length."""
+        frames = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+        return self.points[frames].cpu().numpy().swapaxes(1, 2), self.valid[frames].cpu().numpy()
 
     def to(self, device: torch.device | str) -> ClipStore:
         """The same store with its tensors on ``device``."""
@@ -112,12 +120,16 @@ class ClipStore:
         before = torch.minimum(first + before, last)
         after = torch.minimum(before + 1, last)
         nearest = torch.where(weight < 0.5, before, after)
-        flat = self.points.flatten(1)  # (sum T, C V): index_select copies whole rows
-        rows = flat.index_select(0, before.flatten()).lerp_(
-            flat.index_select(0, after.flatten()), weight.flatten()[:, None]
+        batch, frames, channels, joints = *before.shape, *self.points.shape[1:]
+        # a frame of one channel is a row of V; the weighted sum of two rows is what embedding_bag makes in one pass
+        channel = torch.arange(channels, device=self.device)[:, None, None]
+        bags = torch.stack((before, after), dim=-1)[:, None] * channels + channel  # (B, C, T, 2)
+        weights = torch.stack((1 - weight, weight), dim=-1)[:, None].expand_as(bags)
+        points = F.embedding_bag(
+            bags.view(-1, 2), self.points.view(-1, joints), mode="sum", per_sample_weights=weights.reshape(-1, 2)
         )
-        batch = rows.view(*before.shape, *self.points.shape[1:])  # (B, T, C, V)
-        return batch.transpose(1, 2).contiguous(), self.valid[nearest]
+        valid = self.valid.index_select(0, nearest.flatten())
+        return points.view(batch, channels, frames, joints), valid.view(batch, frames, joints)
 
     def evaluation(self, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
         """Whole clips through the NumPy code that inference runs; on the store's device.
@@ -128,17 +140,26 @@ class ClipStore:
         Returns:
             points float32 (B, C, T, V) and valid bool (B, T, V).
         """
+        chosen = np.asarray(indices)
         points, valid, offsets = (tensor.cpu().numpy() for tensor in (self.points, self.valid, self.offsets))
-        pairs = []
-        for i in indices:
-            clip = slice(offsets[i], offsets[i + 1])
-            pairs.append(resample(points[clip].transpose(0, 2, 1), valid[clip], self.frames))
-        batch = np.stack([clip for clip, _ in pairs]).transpose(0, 3, 1, 2)
-        mask = np.stack([clip for _, clip in pairs])
-        return torch.from_numpy(np.ascontiguousarray(batch)).to(self.device), torch.from_numpy(mask).to(self.device)
+        batch = np.empty((len(chosen), points.shape[1], self.frames, points.shape[2]), dtype=np.float32)
+        mask = np.empty((len(chosen), self.frames, points.shape[2]), dtype=bool)
+        for places, rows in _of_one_length(offsets, chosen):
+            clips, mask[places] = resample(points[rows], valid[rows], self.frames)
+            batch[places] = clips.swapaxes(1, 2)
+        return torch.from_numpy(batch).to(self.device), torch.from_numpy(mask).to(self.device)
 
     def _even(self, span: Tensor) -> Tensor:
         """``np.linspace(0, span, frames)`` of each clip, rounded as NumPy rounds it; float64 (B, T)."""
         steps = torch.arange(self.frames, dtype=torch.float64, device=span.device)
         position = steps * (span.double() / max(self.frames - 1, 1))
         return torch.minimum(position, span.double())
+
+
+def _of_one_length(offsets: np.ndarray, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Chosen clips in groups of one length: their places in ``chosen`` (n,), and the rows of their frames (n, T)."""
+    lengths = np.diff(offsets)[chosen]
+    for length in np.unique(lengths):
+        places = np.flatnonzero(lengths == length)
+        for group in np.split(places, range(GROUP, len(places), GROUP)):
+            yield group, offsets[chosen[group], None] + np.arange(length)

@@ -25,15 +25,16 @@ from torch import Tensor
 
 import piumr
 from piumr.checkpoint import save_checkpoint
-from piumr.data.clips import SkeletonSet
+from piumr.data.cache import load_packed
+from piumr.data.clips import ClipTable
 from piumr.data.declaration import Declaration
 from piumr.data.formats import PoseCache
 from piumr.data.protocols import Split, make_splits
-from piumr.data.source import DataConfig, coordinates, load_set
-from piumr.data.store import ClipStore
+from piumr.data.source import DataConfig, coordinates
 from piumr.errors import PiumrError
 from piumr.export import export_onnx
 from piumr.inference.model_card import ModelCard
+from piumr.layouts import Layout
 from piumr.metrics import Metrics, evaluate
 from piumr.training.config import TrainConfig
 from piumr.training.curves import plot_curves
@@ -97,7 +98,7 @@ def train_run(
         PiumrError: if the data or the configuration is wrong; nothing is written then.
         OSError: if the disk is full, before training starts.
     """
-    declaration, clips = load_set(data)
+    declaration, clips, store = load_packed(data, config.model.frames)
     if len(clips.class_names) < 2:
         raise PiumrError(f"Expected clips of at least two classes, but got only {clips.class_names[0]!r}.")
     splits = make_splits(clips, declaration.protocols, data.protocol or declaration.protocol)
@@ -106,12 +107,12 @@ def train_run(
     split = splits[data.fold - 1]
     config = replace(config, augmentation=config.augmentation.for_set(clips))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    store = ClipStore.pack(clips, config.model.frames).to(device)
+    store = store.to(device)
     parameters = parameter_count(make_net(store, config))
 
     folder = claim_folder(out, overwrite)
     (folder / "config.yaml").write_text(_config_text(data, config, select), encoding="utf-8")
-    _describe(declaration, clips, split, len(splits), console)
+    _describe(declaration, clips, store.layout, split, len(splits), console)
     started = time.perf_counter()
     epochs = config.optim.epochs
     if select == "persons":
@@ -137,9 +138,9 @@ def train_run(
     }
     card = ModelCard(
         class_names=clips.class_names,
-        layout=clips.layout,
+        layout=store.layout,
         frames=config.model.frames,
-        coordinates=coordinates(clips),
+        coordinates=coordinates(store.dimensions),
         coarse=clips.coarse,
         coarse_names=clips.coarse_names,
         summary=facts,
@@ -160,7 +161,7 @@ def train_run(
     plot_curves(outcome.history, folder / "curves.png")
     try_on: Path | None = data.pose_folder
     if not isinstance(declaration.format, PoseCache):
-        try_on = write_examples(clips, split.test, folder / "examples")
+        try_on = write_examples(clips, store, split.test, folder / "examples")
     return Run(folder, metrics, report, try_on)
 
 
@@ -211,11 +212,11 @@ def _config_text(data: DataConfig, config: TrainConfig, select: Select) -> str:
     return yaml.safe_dump(json.loads(json.dumps(values, default=str)), sort_keys=False)
 
 
-def _describe(declaration: Declaration, clips: SkeletonSet, split: Split, splits: int, console: Console) -> None:
+def _describe(
+    declaration: Declaration, clips: ClipTable, layout: Layout, split: Split, splits: int, console: Console
+) -> None:
     people = "" if clips.persons is None else f", {len(set(clips.persons))} persons"
-    console.print(
-        f"{declaration.title}: {len(clips)} clips, {len(clips.class_names)} classes{people}, {clips.layout.name}"
-    )
+    console.print(f"{declaration.title}: {len(clips)} clips, {len(clips.class_names)} classes{people}, {layout.name}")
     which = f" (1 of {splits} splits; choose with --fold)" if splits > 1 else ""
     console.print(f"Split {split.name}{which}: {len(split.train)} clips train, {len(split.test)} test")
     for note in (declaration.person.note if declaration.person else "", split.note):
@@ -230,12 +231,14 @@ def _write_history(path: Path, history: list[dict[str, float]]) -> None:
         writer.writerows(history)
 
 
-def _write_predictions(path: Path, clips: SkeletonSet, test: np.ndarray, logits: Tensor) -> None:
-    """One line a test clip: name, person, true and predicted class, confidence."""
-    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+def _write_predictions(path: Path, clips: ClipTable, test: np.ndarray, logits: Tensor) -> None:
+    """One line a test clip: name, person, true and predicted class, confidence, the score of every class."""
+    scores = logits.softmax(dim=1)
+    confidence, predicted = scores.max(dim=1)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["clip", "person", "label", "predicted", "confidence"])
+        columns = [f"score_{name}" for name in clips.class_names]
+        writer.writerow(["clip", "person", "label", "predicted", "confidence", *columns])
         for row, index in enumerate(test):
             writer.writerow(
                 [
@@ -244,5 +247,6 @@ def _write_predictions(path: Path, clips: SkeletonSet, test: np.ndarray, logits:
                     clips.class_names[clips.labels[index]],
                     clips.class_names[int(predicted[row])],
                     f"{float(confidence[row]):.4f}",
+                    *(f"{score:.6g}" for score in scores[row].tolist()),
                 ]
             )

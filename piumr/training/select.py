@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from rich.console import Console
 
-from piumr.data.clips import SkeletonSet
-from piumr.data.protocols import PersonFolds
+from piumr.data.clips import ClipTable
+from piumr.data.folds import PersonFolds
 from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.training.config import TrainConfig
@@ -17,9 +17,7 @@ from piumr.training.fit import fit
 FOLDS = 3
 
 
-def select_epochs(
-    clips: SkeletonSet, store: ClipStore, train: np.ndarray, config: TrainConfig, console: Console
-) -> int:
+def select_epochs(clips: ClipTable, store: ClipStore, train: np.ndarray, config: TrainConfig, console: Console) -> int:
     """The number of epochs that serves persons left out of training best.
 
     Trains on person folds inside the training clips and averages the validation accuracy of each epoch over the folds;

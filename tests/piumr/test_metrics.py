@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
 
 from piumr.errors import PiumrError
-from piumr.metrics import evaluate, person_accuracy
+from piumr.metrics import evaluate, evaluate_folds, person_accuracy
 
 
 def predictions(n=500, classes=12, seed=0):
@@ -109,3 +109,37 @@ def test_fewer_than_five_classes():
 def test_wrong_input_is_named(change, message):
     with pytest.raises(PiumrError, match=message):
         evaluate(**{"scores": torch.zeros(2, 3), "targets": torch.tensor([0, 1])} | change)
+
+
+def test_folds_are_pooled_before_they_are_averaged_over_classes():
+    scores, targets = predictions()
+    fold = torch.arange(500) % 3
+    fold[targets == 4] = 0  # a class that two folds lack
+    coarse = [0, 0, 0, 1, 1, 1, 1, 2, 3, 3, 3, 3]
+    persons = [f"p{i % 7}" for i in range(500)]
+    found = evaluate_folds(scores, targets, fold, persons, coarse)
+    assert found.pooled == evaluate(scores, targets, persons, coarse)
+    assert [one.clips for one in found.folds] == torch.bincount(fold).tolist()
+    macro = [
+        f1_score(targets[fold == k], scores[fold == k].argmax(1), labels=range(12), average="macro", zero_division=0)
+        for k in range(3)
+    ]
+    assert [one.macro_f1 for one in found.folds] == pytest.approx(macro, abs=1e-6)
+    assert found.std["macro_f1"] == pytest.approx(np.std(macro), abs=1e-6)
+    assert found.std["accuracy"] == pytest.approx(np.std([one.accuracy for one in found.folds]))
+    assert found.std["f1_mean"] == pytest.approx(np.std([one.f1_mean.mean for one in found.folds]))
+    assert abs(np.mean(macro) - found.pooled.macro_f1) > 0.005
+    assert set(evaluate_folds(scores, targets, fold).std) == {"accuracy", "macro_f1"}
+    json.dumps(found.to_dict())
+    with pytest.raises(PiumrError, match="`fold`"):
+        evaluate_folds(scores, targets, fold[1:])
+
+
+def test_bodies_of_their_own_replace_the_mapped_ones():
+    scores, targets = predictions()
+    coarse = [0, 0, 0, 1, 1, 1, 1, 2, 3, 3, 3, 3]
+    mapped, right = torch.tensor(coarse)[scores.argmax(1)], torch.tensor(coarse)[targets]
+    assert evaluate(scores, targets, coarse=coarse, coarse_predicted=mapped) == evaluate(scores, targets, coarse=coarse)
+    parts = evaluate(scores, targets, coarse=coarse, coarse_predicted=right).f1_mean
+    assert parts.body_micro == 1
+    assert parts.action_macro == evaluate(scores, targets).macro_f1

@@ -3,7 +3,7 @@ import pytest
 
 from piumr.errors import PiumrError
 from piumr.layouts import LAYOUTS, get_layout
-from piumr.preprocessing import image_points, normalise, resample
+from piumr.preprocessing import _median, image_points, normalise, resample
 
 
 def random_clip(layout, frames=20, channels=2, missing=0.3, seed=0):
@@ -139,3 +139,37 @@ def test_the_largest_points_over_the_smallest_unit_stay_finite():
 def test_resampling_refuses_an_empty_clip():
     with pytest.raises(PiumrError, match="at least one frame"):
         resample(np.zeros((0, 20, 2), np.float32), np.zeros((0, 20), bool), 8)
+
+
+@pytest.mark.parametrize("layout", ["mediapipe-75", "kinect-20"])
+@pytest.mark.parametrize("frames", [1, 2, 17])
+def test_clips_at_once_are_the_clips_one_by_one(layout, frames):
+    """With gaps of all kinds: joints, frames and whole groups that are never seen, and a clip without anybody."""
+    layout = get_layout(layout)
+    rng = np.random.default_rng(frames)
+    channels = 2 if layout.name == "mediapipe-75" else 3
+    points = np.cumsum(rng.normal(size=(40, frames, len(layout), channels)), axis=1).astype(np.float32)
+    valid = rng.random(points.shape[:3]) > rng.uniform(0, 0.9, (40, 1, 1))
+    valid[5:10][:, :, rng.random(len(layout)) < 0.5] = False
+    valid[10:14][:, :, [joint for group in layout.centres for joint in group]] = False
+    valid[14:18][:, :, [joint for pair in layout.units for joint in pair]] = False
+    valid[18:20] = False
+    points[~valid] = np.nan
+    together, kept = normalise(points, valid, layout)
+    assert kept is valid
+    resampled, mask = resample(together, valid, 24)
+    for i in range(40):
+        alone, _ = normalise(points[i], valid[i], layout)
+        np.testing.assert_allclose(together[i], alone, atol=1e-6, rtol=1e-6)
+        clip, clip_mask = resample(alone, valid[i], 24)
+        np.testing.assert_allclose(resampled[i], clip, atol=1e-6, rtol=1e-6)
+        np.testing.assert_array_equal(mask[i], clip_mask)
+    assert np.isfinite(together).all()
+
+
+def test_the_median_is_numpys_over_the_frames_that_show_the_joints():
+    rng = np.random.default_rng(0)
+    values, shown = rng.normal(size=(30, 12, 3)), rng.random((30, 12)) < 0.6
+    shown[:, 0] = True
+    expected = [np.median(clip[mask], axis=0) for clip, mask in zip(values, shown, strict=True)]
+    np.testing.assert_allclose(_median(values, shown), expected, rtol=1e-12)

@@ -34,6 +34,9 @@ class Format(Protocol):
     carries_layout: ClassVar[bool]
     takes_labels: ClassVar[bool]
 
+    # A format may also have `files(data, poses, labels)`, the files that it reads, whether they are there or not; a
+    # packed set is made again when one of them changes, and of a format without it when any file under `data` does.
+
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read the set.
 

@@ -63,6 +63,10 @@ class Npz:
         if (self.width is None) != (self.height is None):
             raise PiumrError("expected `width` and `height` together, but got one")
 
+    def files(self, data: Path, poses: Path, labels: Path | None) -> list[Path]:
+        """The container."""
+        return [data / self.file]
+
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read the container; see :class:`piumr.data.formats.Format`."""
         path = data / self.file
@@ -91,6 +95,7 @@ class Npz:
                 coarse=declaration.coarse,
                 coarse_names=declaration.coarse_names,
                 mirror=declaration.mirror,
+                columns=_columns(arrays, count),
             )
         except PiumrError as error:
             raise PiumrError(f"{path}: {error}") from None
@@ -191,6 +196,15 @@ def _persons(
     if rule is not None and rule.column not in arrays:
         raise PiumrError(f"{path}: expected an array `{rule.column}` with the persons, but got {', '.join(arrays)}.")
     return _texts(arrays, rule.column if rule is not None else "subject", len(names), path)
+
+
+def _columns(arrays: dict[str, np.ndarray], count: int) -> dict[str, tuple[str, ...]]:
+    """All arrays with one number or text for each clip: a protocol of kind ``attribute`` may split by them."""
+    return {
+        key: tuple(str(value) for value in array)
+        for key, array in arrays.items()
+        if array.shape == (count,) and array.dtype.kind in "biuU"
+    }
 
 
 def _class_names(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.labels import class_indices, find_labels, persons_of
+from piumr.data.labels import class_indices, columns_of, find_labels, missing_clips, persons_of
 from piumr.errors import PiumrError
 from piumr.layouts import Layout, get_layout
 from piumr.preprocessing import image_points
@@ -49,6 +49,11 @@ class PoseCache:
             if Path(name).name != name:
                 raise PiumrError(f"expected `lists` to name files in the data folder, but got {name!r}")
 
+    def files(self, data: Path, poses: Path, labels: Path | None) -> list[Path]:
+        """The caches, and whatever may label them."""
+        named = [data / name for name in self.lists.values()] + ([] if labels is None else [labels])
+        return [*poses.rglob("*.npz"), poses / "labels.csv", *named]
+
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read every labelled cache under ``poses``; see :class:`piumr.data.formats.Format`."""
         names = [path.relative_to(poses).as_posix().removesuffix(".npz") for path in sorted(poses.rglob("*.npz"))]
@@ -74,6 +79,8 @@ class PoseCache:
             coarse=declaration.coarse,
             coarse_names=declaration.coarse_names,
             mirror=declaration.mirror,
+            columns=columns_of(found),
+            missing=missing_clips(declaration, self.lists, data, found, class_names),
         )
 
 

@@ -48,6 +48,10 @@ class Synthetic:
                 f"{self.persons} x {self.takes}"
             )
 
+    def files(self, data: Path, poses: Path, labels: Path | None) -> list[Path]:
+        """None: the set is computed."""
+        return []
+
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Generate the set; see :class:`piumr.data.formats.Format`."""
         from piumr.synthetic.generator import synthetic_set

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from piumr.data.augment import Augmentation, drop_part, jitter, mirror, random_times, rotate, scale
+from piumr.data.augment import Augmentation, drop_part, mirror, random_times, rotation, scaling, transform
 from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.layouts import get_layout
@@ -81,9 +81,14 @@ def test_mirror_takes_whole_clips_at_its_rate(generator):
     assert 0.2 < changed.float().mean() < 0.4
 
 
+def rotate(points, turn, tilt, generator):
+    return transform(points, rotation(*points.shape[:2], turn, tilt, generator), 0.0, generator)
+
+
 def test_scale_multiplies_each_axis_of_a_clip_by_one_factor(generator):
     points, _ = batch(3)
-    factors = scale(points, 0.2, generator) / points
+    matrix = torch.diag_embed(scaling(32, 3, 0.2, generator))
+    factors = transform(points, matrix, 0.0, generator) / points
     assert (factors.flatten(2).std(dim=2) < 1e-5).all()
     assert 0.8 <= factors.min() < 0.85
     assert 1.15 < factors.max() <= 1.2 + 1e-6
@@ -113,7 +118,7 @@ def test_rotation_keeps_within_its_angles(generator):
 
 def test_jitter_is_independent_noise_of_its_strength(generator):
     points, _ = batch()
-    noise = jitter(points, 0.01, generator) - points
+    noise = transform(points, torch.eye(2).expand(32, 2, 2), 0.01, generator) - points
     assert noise.std() == pytest.approx(0.01, rel=0.02)
     assert abs(np.corrcoef(noise[:, :, 1:].flatten(), noise[:, :, :-1].flatten())[0, 1]) < 0.02
 

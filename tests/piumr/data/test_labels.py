@@ -1,6 +1,6 @@
 import pytest
 
-from piumr.data.labels import Label, class_indices, match_clips, read_labels
+from piumr.data.labels import Label, class_indices, columns_of, match_clips, read_labels
 from piumr.errors import PiumrError
 
 
@@ -13,6 +13,14 @@ def write(folder, name, text):
 def test_csv_with_persons(tmp_path):
     path = write(tmp_path, "labels.csv", "\ufeffclip,label,person\n./anna\\1.mp4, waving ,anna\nb/2.mp4,3,ben\n")
     assert read_labels(path) == {"anna/1.mp4": Label("waving", "anna"), "b/2.mp4": Label("3", "ben")}
+
+
+def test_further_columns_are_kept_for_protocols(tmp_path):
+    path = write(tmp_path, "labels.csv", "clip,label,age,person\na.mp4,nod,child,p\nb.mp4,nod,,q\n")
+    labels = read_labels(path)
+    assert labels["a.mp4"] == Label("nod", "p", columns={"age": "child"})
+    assert columns_of(labels) == {"age": ("child", "")}
+    assert columns_of({"a": Label("1")}) == {}
 
 
 def test_list_format_takes_the_last_word_as_label(tmp_path):

@@ -1,12 +1,16 @@
 """MA-52's protocols on its real list files: no video is needed for them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from piumr.data.clips import SkeletonSet
 from piumr.data.declaration import load_declaration
+from piumr.data.folds import checksum
 from piumr.data.labels import class_indices, find_labels, persons_of
 from piumr.data.protocols import make_splits
+from piumr.errors import PiumrError
 from piumr.layouts import get_layout
 
 
@@ -72,6 +76,28 @@ def test_official_split_shares_its_persons(clips, declaration):
     assert split.note == "186 of 186 test persons are also in training."
 
 
+def test_folds_are_the_published_ones_and_a_changed_list_is_told(clips, declaration):
+    for name in ("person-disjoint", "person-shared"):
+        published = declaration.protocols[name]
+        assert published.clips == len(clips)
+        assert checksum(clips, published.assign(clips)) == published.checksum
+        relabelled = np.array(clips.labels)
+        relabelled[:500] = 0
+        with pytest.raises(PiumrError, match="published folds of these 16836 clips"):
+            published.split(replace(clips, labels=relabelled))
+
+
+def test_clips_that_were_not_extracted_change_nobodys_folds(clips, declaration):
+    here = np.flatnonzero(np.random.default_rng(0).random(len(clips)) < 0.99)
+    lost = np.setdiff1d(np.arange(len(clips)), here)
+    mine = replace(clips.table.subset(here), missing=clips.table.subset(lost))
+    for name in ("person-disjoint", "person-shared"):
+        whole = make_splits(clips, declaration.protocols, name)
+        for split, theirs in zip(make_splits(mine, declaration.protocols, name), whole, strict=True):
+            assert set(here[split.test]) == set(theirs.test) - set(lost)
+            assert f"{len(lost)} of 16836 listed clips are not here." in split.note
+
+
 def test_person_disjoint_and_its_control(clips, declaration):
     splits = make_splits(clips, declaration.protocols, declaration.protocol)
     control = make_splits(clips, declaration.protocols, "person-shared")
@@ -81,6 +107,8 @@ def test_person_disjoint_and_its_control(clips, declaration):
         assert split.person_disjoint
         assert not {clips.persons[i] for i in split.train} & {clips.persons[i] for i in split.test}
         assert set(clips.labels[split.train]) == set(range(52))
+        assert set(clips.labels[split.test]) == set(range(52))  # no class that a test fold lacks, so nothing to name
+        assert split.note == ""
         assert not shared.person_disjoint
         np.testing.assert_array_equal(
             np.bincount(clips.labels[split.test], minlength=52), np.bincount(clips.labels[shared.test], minlength=52)

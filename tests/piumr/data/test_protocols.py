@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from piumr.data.protocols import GENERIC, KINDS, All, Listed, PersonFolds, Persons, Random, SharedFolds, make_splits
+from piumr.data.folds import PersonFolds, SharedFolds, checksum
+from piumr.data.protocols import GENERIC, KINDS, All, Attribute, Listed, Persons, Random, make_splits
 from piumr.errors import PiumrError
 
 
@@ -146,5 +147,121 @@ def test_impossible_parameters_are_refused(build):
 
 
 def test_every_kind_splits(make_set):
-    assert set(KINDS) == {"listed", "persons", "person-folds", "shared-folds", "random", "all"}
+    assert set(KINDS) == {"listed", "persons", "attribute", "person-folds", "shared-folds", "random", "all"}
     assert all(protocol.split(make_set()) for protocol in GENERIC.values())
+
+
+def test_an_attribute_in_names_splits_and_says_that_persons_are_shared(make_set):
+    """Cross-view: the same persons in front of other cameras."""
+    clips = make_set(takes=3)  # names end in the take
+    (split,) = Attribute(("0", "1"), ("2",), pattern=r"_t(?P<value>\d)$").split(clips)
+    assert {clips.names[i][-1] for i in split.train} == {"0", "1"}
+    assert {clips.names[i][-1] for i in split.test} == {"2"}
+    assert not split.person_disjoint
+    assert split.note == "6 of 6 test persons are also in training."
+
+
+def test_adults_to_children_by_a_column_is_person_disjoint(make_set, caplog):
+    clips = make_set()
+    ages = {"p0": "child", "p3": "child", "p5": "unknown"}
+    clips = replace(clips, columns={"age": tuple(ages.get(person, "adult") for person in clips.persons)})
+    (split,) = Attribute(("adult",), ("child", "infant"), column="age").split(clips)
+    assert persons_of(clips, split.train) == {"p1", "p2", "p4"}
+    assert persons_of(clips, split.test) == {"p0", "p3"}
+    assert split.person_disjoint
+    assert "Values of the protocol without a clip here: infant" in caplog.text
+    assert "neither trains nor tests on: unknown" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("protocol", "message"),
+    [
+        (Attribute(("a",), ("b",), column="view"), "column `view`.*have none.*clip,label,view"),
+        (Attribute(("a",), ("b",), pattern=r"_v(?P<value>\d)"), r"clip name 'p\d_c\d_t\d' to match"),
+        (Attribute(("0",), ("9",), pattern=r"_t(?P<value>\d)"), "no test clip"),
+    ],
+)
+def test_an_attribute_that_clips_lack_is_refused(make_set, protocol, message):
+    with pytest.raises(PiumrError, match=message):
+        protocol.split(make_set())
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({}, "exactly one of `column` and `pattern`"),
+        ({"column": "a", "pattern": "(?P<value>.)"}, "exactly one"),
+        ({"pattern": "("}, "regular expression"),
+        ({"pattern": "(?P<person>.)"}, r"group \(\?P<value>"),
+        ({"column": "a", "test": ("1", "3")}, "1 in both"),
+    ],
+)
+def test_wrong_attributes_are_refused(keys, message):
+    with pytest.raises(PiumrError, match=message):
+        Attribute(**{"train": ("1", "2"), "test": ("3",), **keys})
+
+
+def test_another_number_of_folds_by_name(make_set):
+    assert len(make_splits(make_set(), GENERIC, "person-folds=3")) == 3
+    assert len(make_splits(make_set(), GENERIC, "shared-folds=2")) == 2
+    for name in ("person-folds=1", "person-folds=", "person-folds=x", "random=3", "person-folds=99999"):
+        with pytest.raises(PiumrError, match="at least 2 folds"):
+            make_splits(make_set(), GENERIC, name)
+
+
+def test_the_folder_of_a_clip_changes_no_fold(make_set):
+    clips = make_set()
+    moved = replace(clips, names=tuple(f"{'ba'[i % 2]}/{name}" for i, name in enumerate(clips.names)))
+    for protocol in (PersonFolds(3), SharedFolds(3)):
+        np.testing.assert_array_equal(protocol.assign(clips), protocol.assign(moved))
+
+
+@pytest.mark.parametrize("kind", [PersonFolds, SharedFolds])
+def test_a_clip_that_is_not_here_changes_no_fold(make_set, kind):
+    clips = make_set(count=9)
+    here, lost = clips.subset(np.arange(10, len(clips))), clips.subset(np.arange(10)).table
+    expected = kind(3).split(clips)
+    splits = kind(3).split(replace(here, missing=lost))
+    for mine, theirs in zip(splits, expected, strict=True):
+        assert {here.names[i] for i in mine.test} == {clips.names[i] for i in theirs.test if i >= 10}
+        assert "10 of 108 listed clips are not here." in mine.note
+
+
+def test_few_clips_of_a_list_get_folds_of_their_own(make_set):
+    clips = make_set(count=9)
+    mine = np.array([person in ("p0", "p1") for person in clips.persons])
+    here = replace(clips.subset(np.flatnonzero(mine)), missing=clips.subset(np.flatnonzero(~mine)).table)
+    assert [split.name for split in PersonFolds(3).split(here)] == ["person p0", "person p1"]
+
+
+def test_published_folds_are_held_against_their_checksum(make_set):
+    clips = make_set()
+    digest = checksum(clips, PersonFolds(3).assign(clips))
+    renamed = replace(clips, names=tuple(name.replace("p", "x") for name in clips.names))
+    assert checksum(renamed, PersonFolds(3).assign(renamed)) == digest  # of the assignment, not of the names
+    published = PersonFolds(3, len(clips), digest)
+    assert all(split.note == "" for split in published.split(clips))
+    with pytest.raises(PiumrError, match="published folds of these 72 clips"):
+        PersonFolds(3, len(clips), "0" * 64).split(clips)
+    with pytest.raises(PiumrError, match="published folds"):
+        published.split(replace(clips, labels=np.roll(clips.labels, 1)))
+    (split, *_) = published.split(clips.subset(np.arange(70)))
+    assert "folds of 70 clips, not the published ones of 72" in split.note
+    with pytest.raises(PiumrError, match="`clips` and `checksum` together"):
+        PersonFolds(3, 72)
+
+
+def test_classes_that_a_side_lacks_are_named(make_set):
+    """Only p0 and p1 show class 2: with three folds, one test fold at least lacks it."""
+    clips = make_set()
+    keep = [i for i in range(len(clips)) if clips.labels[i] != 2 or clips.persons[i] in ("p0", "p1")]
+    clips = clips.subset(keep)
+    splits = PersonFolds(3).split(clips)
+    lacking = [str(k + 1) for k, split in enumerate(splits) if 2 not in clips.labels[split.test]]
+    assert lacking
+    for split in splits:
+        assert f"Classes without a clip in some test fold: class 2 ({', '.join(lacking)})." in split.note
+    only_p0 = clips.subset([i for i in range(len(clips)) if clips.labels[i] != 2 or clips.persons[i] == "p0"])
+    notes = {split.name: split.note for split in PersonFolds("all").split(only_p0)}
+    assert notes.pop("person p0") == "No training clip shows class 2."
+    assert not any(notes.values())

@@ -57,6 +57,18 @@ def test_packed_metres(tmp_path):
     np.testing.assert_array_equal(clips.points[expected], arrays["frames"][expected])
 
 
+def test_further_arrays_are_columns_that_protocols_may_split_by(tmp_path):
+    arrays = container(view=np.array([1, 2]), age=np.array(["adult", "child"]), weight=np.array([1.5, 2.0]))
+    np.savez(tmp_path / "mine.npz", **arrays)
+    protocol = '[protocols.ages]\nkind = "attribute"\ncolumn = "age"\ntrain = ["adult"]\ntest = ["child"]\n'
+    declaration = declare(tmp_path, extra=protocol)
+    clips = read_set(declaration)
+    assert clips.columns["view"] == ("1", "2")
+    assert "weight" not in clips.columns
+    (split,) = declaration.protocols["ages"].split(clips)
+    assert (split.train.tolist(), split.test.tolist(), split.person_disjoint) == ([0], [1], True)
+
+
 def test_only_frames_offsets_and_labels_are_needed(tmp_path):
     np.savez(tmp_path / "mine.npz", **{key: container()[key] for key in ("frames", "offsets", "label")})
     clips = read_set(declare(tmp_path))

@@ -78,6 +78,10 @@ def test_ma52_by_its_lists(tmp_path, write_cache):
     clips = read_set(declaration, data, poses)
     assert clips.splits == ("train", "val")
     assert clips.persons == ("0003", "0003")
+    assert clips.missing is None
+    (data / "val_list_videos.txt").write_text("0003_01_0005.mp4 8\n0007_02_0001.mp4 3\n")
+    lost = read_set(declaration, data, poses).missing
+    assert (lost.names, lost.labels.tolist(), lost.persons) == (("0007_02_0001",), [3], ("0007",))
     (data / "val_list_videos.txt").write_text("0003_01_0005.mp4 52\n")
     with pytest.raises(PiumrError, match=r"0\.\.51.*but got '52'"):
         read_set(declaration, data, poses)

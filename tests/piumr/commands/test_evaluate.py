@@ -1,0 +1,193 @@
+"""``piumr-evaluate --predictions`` as a user types it."""
+
+import csv
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from piumr.commands.console import run_command
+from piumr.data.declaration import load_declaration
+from piumr.data.protocols import make_splits
+from piumr.data.source import DataConfig, load_table
+
+CLASSES = ("nod", "wave", "shrug")
+
+
+def run(*arguments):
+    """Exit code of the command, in this process."""
+    with pytest.raises(SystemExit) as left:
+        run_command("piumr-evaluate", "piumr.commands.evaluate", "evaluate", [str(a) for a in arguments])
+    return left.value.code
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """A label file: 5 persons x 3 classes x 4 takes."""
+    rows = [(f"p{p}/{c}_{t}", c, f"p{p}") for p in range(5) for c in CLASSES for t in range(4)]
+    path = tmp_path / "labels.csv"
+    path.write_text("clip,label,person\n" + "".join(",".join(row) + "\n" for row in rows))
+    return path
+
+
+def predict(path, clips, seed=0):
+    """Half of the predictions are right; returns what was predicted."""
+    rng = np.random.default_rng(seed)
+    lines, predicted = ["clip,predicted_1,predicted_2,predicted_3"], {}
+    for clip in clips:
+        true = CLASSES.index(clip.split("/")[1].split("_")[0])
+        best = true if rng.random() < 0.5 else int(rng.integers(3))
+        order = [best, *rng.permutation([c for c in range(3) if c != best])]
+        lines.append(f"{clip}.mp4," + ",".join(CLASSES[c] for c in order))
+        predicted[clip] = best
+    path.write_text("\n".join(lines))
+    return predicted
+
+
+def test_predictions_of_all_folds_are_pooled(tmp_path, labels, capfd):
+    declaration, table = load_table(DataConfig(labels=labels))
+    splits = make_splits(table, declaration.protocols, "person-folds")
+    predicted, files = {}, []
+    for k, split in enumerate(splits):
+        files.append(tmp_path / f"fold{k}.csv")
+        predicted |= predict(files[-1], [table.names[i] for i in split.test], seed=k)
+    assert run("--predictions", *files, "--labels", labels, "--out", tmp_path / "figures.json") == 0
+    report = json.loads((tmp_path / "figures.json").read_text())
+    true = [CLASSES.index(name.split("/")[1].split("_")[0]) for name in predicted]
+    best = list(predicted.values())
+    assert report["accuracy"] == pytest.approx(np.mean(np.equal(true, best)))
+    assert report["macro_f1"] == pytest.approx(f1_score(true, best, average="macro"), abs=1e-6)
+    assert report["top5"] == 1  # of three classes
+    assert report["protocol"] == "person-folds"
+    assert report["person_disjoint"] is True
+    assert report["missing_clips"] == 0
+    assert list(report["folds"]) == [split.name for split in splits]
+    assert report["persons"]["persons"] == 5
+    assert report["intervals"]["unit"] == "persons"
+    low, high = report["intervals"]["accuracy"]
+    assert low < report["accuracy"] < high
+    printed = capfd.readouterr().out
+    assert f"{100 * report['accuracy']:.1f}" in printed
+    assert "bootstrap over 5 persons" in printed
+    assert "over 5 persons only, which makes them too narrow" in printed
+    assert "standard deviation over folds" in printed
+
+
+def test_missing_clips_are_said_and_one_fold_is_complete(tmp_path, labels, capfd):
+    declaration, table = load_table(DataConfig(labels=labels))
+    (first, *_) = make_splits(table, declaration.protocols, "person-folds")
+    clips = [table.names[i] for i in first.test]
+    predict(tmp_path / "p.csv", clips)
+    assert run("--predictions", tmp_path / "p.csv", "--labels", labels) == 0
+    assert "no prediction" not in capfd.readouterr().out
+    predict(tmp_path / "p.csv", clips[:-2])
+    assert run("--predictions", tmp_path / "p.csv", "--labels", labels, "--fold", 1) == 0
+    assert f"2 of {len(clips)} test clips have no prediction" in capfd.readouterr().out
+    assert run("--predictions", tmp_path / "p.csv", "--labels", labels, "--fold", 2) == 2
+    assert "10 of 10 are none" in capfd.readouterr().err
+
+
+def test_without_a_set_the_files_own_labels_count(tmp_path, capfd):
+    path = tmp_path / "predictions.csv"
+    path.write_text(
+        "clip,person,label,predicted,confidence\n"
+        + "".join(f"c{i},p{i % 3},nod,{'nod' if i % 2 else 'wave'},1\n" for i in range(30))
+    )
+    assert run("--predictions", path) == 0
+    printed = capfd.readouterr().out
+    assert "Labels are those in the files" in printed
+    assert "50.0" in printed
+    assert "top-5" not in printed  # one class a clip is no ranking
+    path.write_text("clip,label,predicted\n" + "".join(f"c{i},nod,{'nod' if i % 2 else 'wave'}\n" for i in range(30)))
+    assert run("--predictions", path) == 0
+    printed = capfd.readouterr().out
+    assert "over 30 clips" in printed
+    assert "Persons are not known" in printed
+
+
+def test_ma52_by_its_lists_alone(tmp_path, shared_data, capfd):
+    """The authors' validation clips in the form of a submission, with bodies of its own that are right."""
+    lists = shared_data / "ma52_annotations"
+    rng = np.random.default_rng(0)
+    coarse = load_declaration("ma52").coarse
+    rows = [line.split() for line in (lists / "val_list_videos.txt").read_text().splitlines()]
+    true = np.array([int(label) for _, label in rows])
+    best = np.where(rng.random(len(true)) < 0.6, true, rng.integers(52, size=len(true)))
+    header = ["vid", *[f"action_pred_{i}" for i in range(1, 6)], *[f"body_pred_{i}" for i in range(1, 6)]]
+    with (tmp_path / "prediction.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for (name, _), b, t in zip(rows, best, true, strict=True):
+            writer.writerow([name, *[(b + 7 * k) % 52 for k in range(5)], *[coarse[t]] * 5])
+    out = tmp_path / "figures.json"
+    arguments = ("--predictions", tmp_path / "prediction.csv", "--dataset", "ma52", "--data", lists)
+    assert run(*arguments, "--protocol", "official", "--out", out) == 0
+    report = json.loads(out.read_text())
+    macro = f1_score(true, best, labels=range(52), average="macro", zero_division=0)
+    expected = (macro + np.mean(true == best) + 2) / 4
+    assert report["f1_mean"]["mean"] == pytest.approx(expected, abs=1e-6)
+    assert report["clips"] == 5_586
+    assert report["missing_clips"] == 0
+    assert report["person_disjoint"] is False
+    printed = capfd.readouterr().out
+    assert "186 of 186 test persons are also in training" in printed
+    assert "the file's own (body_pred_1)" in printed
+    assert run(*arguments) == 0  # the default protocol tests all clips of both lists
+    assert "11250 of 16836 test clips have no prediction" in capfd.readouterr().out
+
+
+def test_a_submission(tmp_path, capfd):
+    scores = np.random.default_rng(0).random((3, 52))
+    lines = ["clip," + ",".join(f"score_{i}" for i in range(52))]
+    lines += [f"test000{i}," + ",".join(map(str, row)) for i, row in enumerate(scores)]
+    (tmp_path / "p.csv").write_text("\n".join(lines))
+    assert run("--predictions", tmp_path / "p.csv", "--submission", tmp_path / "out.zip") == 0
+    printed = capfd.readouterr().err
+    assert "with 3 clips" in printed
+    assert "5586 clips, not 3" in printed
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        line = archive.read("prediction.csv").decode().splitlines()[1].split(",")
+    assert line[0] == "test0000.mp4"
+    assert int(line[1]) == scores[0].argmax()
+    arguments = ("--predictions", tmp_path / "p.csv", "--data", tmp_path, "--submission", tmp_path / "again.zip")
+    (tmp_path / "test_list_videos.txt").write_text("".join(f"test000{i}.mp4 0\n" for i in range(4)))
+    assert run(*arguments) == 2
+    assert "all 4 clips" in (printed := capfd.readouterr().err)
+    assert "1 are missing, such as 'test0003'" in printed
+    (tmp_path / "test_list_videos.txt").write_text("test0001.mp4 0\ntest0002.mp4 0\n")
+    assert run(*arguments) == 2
+    assert "1 of 3 are not in it, such as 'test0000'" in capfd.readouterr().err
+    assert not (tmp_path / "again.zip").exists()
+    (tmp_path / "test_list_videos.txt").write_text("".join(f"test000{i}.mp4 0\n" for i in range(3)))
+    assert run(*arguments) == 0
+
+
+def test_bad_usage_is_one_line_and_exit_code_2(tmp_path, labels, capfd):
+    good, unlabelled = tmp_path / "good.csv", tmp_path / "unlabelled.csv"
+    predict(good, [f"p0/{c}_{t}" for c in CLASSES for t in range(4)])
+    unlabelled.write_text("clip,predicted\na,1\nb,0\n")
+    unknown, wrong = tmp_path / "unknown.csv", tmp_path / "wrong.csv"
+    unknown.write_text("clip,predicted\np0/nod_0,nod\nnobody,nod\n")
+    wrong.write_text("clip,label,predicted\np0/nod_0,wave,nod\n")
+    for arguments, message in (
+        ((), "--predictions"),
+        (("--predictions", tmp_path / "none.csv"), "none.csv"),
+        (("--predictions", unlabelled), "--dataset"),
+        (("--predictions", unknown, "--labels", labels), "1 of 2 are not in it, such as 'nobody'"),
+        (("--predictions", good, good, "--labels", labels), "again"),
+        (("--predictions", wrong, "--labels", labels), "is 'nod' there"),
+        (("--predictions", good, "--labels", labels, "--protocol", "x"), "Expected a protocol among"),
+        (("--predictions", good, "--labels", labels, "--fold", 9), "1..5"),
+        (("--predictions", good, "--labels", labels, "--out", good), "new file"),
+        (("--predictions", good, "--labels", tmp_path / "no.csv"), "no.csv"),
+        (("--predictions", good, "--submission", tmp_path / "s.zip"), "class id in 0..51"),
+        (("--predictions", good, "--dataset", "utd_mhad", "--submission", tmp_path / "s.zip"), "coarse"),
+        (("--predictions", good, "--dataset", "imaginary"), "utd_mhad"),
+    ):
+        assert run(*arguments) == 2, arguments
+        printed = capfd.readouterr().err
+        assert message in printed, (arguments, printed)
+        assert "Traceback" not in printed
+    assert not (tmp_path / "s.zip").exists()
