@@ -81,8 +81,6 @@ def _files(source: Path) -> list[Path]:
 def _poses(file: Path, recognizer: Recognizer) -> PoseSequence:
     if file.suffix.lower() == ".npz":
         return read_poses(file)
-    if not _is_text(str(file.absolute())):  # OpenCV would end the process
-        raise PiumrError("Expected a video whose path is valid UTF-8, but this one's is not: rename it.")
     from pose_extract import Options, extract_video
 
     with_hands = any("hand_" in joint for joint in recognizer.card.layout.joints)
@@ -97,11 +95,6 @@ def _lines(out: Path | None) -> Iterator[IO[bytes]]:
         return
     with atomic_write(out.resolve()) as file:  # a link stays a link
         yield file
-
-
-def _is_text(path: str) -> bool:
-    """Whether a path has only bytes that are UTF-8; Python stands in surrogates for the others."""
-    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def _printable(text: str) -> str:
