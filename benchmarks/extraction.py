@@ -95,7 +95,7 @@ def cost(clip: Path, landmarks: str, rounds: int, out: Path) -> dict[str, dict[s
     landmark_set(hands=True)  # imports MediaPipe
     stages: dict[str, Callable[[], Any]] = {
         "decoding": lambda: decode(clip),
-        "decoding to RGB": lambda: frames_of(clip),
+        "decoding to RGB": lambda: read(clip),
         "our graph": lambda: run_graph(frames, landmarks),
         "MediaPipe's own graph": lambda: run_solution(frames, landmarks),
         "extraction": lambda: extract_video(clip, options),
@@ -121,6 +121,13 @@ def decode(clip: Path) -> None:
         stream = container.streams.video[0]
         stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
         for _ in container.decode(stream):
+            pass
+
+
+def read(clip: Path) -> None:
+    """Decode all frames, convert them, and keep none."""
+    with Video(clip) as video:
+        for _ in video:
             pass
 
 
