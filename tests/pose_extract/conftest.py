@@ -158,8 +158,8 @@ def run_command(start_command):
 
 
 EXTRACTING = set(
-    "bad_videos cli cluster drawing environment estimator extraction graphs kills landmarks memory people pool preview resume "
-    "runner strip timeline units video".split()
+    "bad_videos cli cluster drawing environment estimator extraction graphs kills landmarks memory people pool preview "
+    "resume runner strip timeline units video".split()
 )
 
 
