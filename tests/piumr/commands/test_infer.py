@@ -115,7 +115,7 @@ def test_names_that_are_no_text_end_in_no_traceback(trained, clip, capfd):
     assert json.loads(printed.out)["source"] == f"{strange.parent}/caf?.npz"
     errors = printed.err.splitlines()
     assert len(errors) == 3  # one a file, and the count
-    assert any("video?.mp4" in line and "rename it" in line for line in errors)
+    assert any("video?.mp4" in line and "it is not a video" in line for line in errors)
     assert any("torn??.npz" in line for line in errors)
 
 
