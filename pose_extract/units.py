@@ -30,6 +30,9 @@ from pose_extract.video import Video
 SPAN = 300.0
 """Seconds: a longer video is cut at multiples of it, each span a unit of work."""
 
+MAX_SPANS = 1000
+"""Most spans of a video, three days and a half: a length beyond it is damage, and the video is done in one piece."""
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors that will not go away with the next video."""
 
@@ -114,7 +117,7 @@ def _run_video(unit: Unit, options: Options, preview: bool, on_frame: Callable[[
             return _draw(job, read_poses(job.output), done, options, on_frame)
         return done
     with Video(job.video) as video:
-        if video.duration > SPAN and video.can_seek():
+        if SPAN < video.duration <= MAX_SPANS * SPAN and video.can_seek():
             return Cut(math.ceil(video.duration / SPAN))
     return _finish(job, extract_video(job.video, options, job.source, on_frame), options, preview, on_frame)
 

@@ -83,7 +83,7 @@ class Video:
         if not 0 < self.fps <= 1000:
             self.fps = FALLBACK_FPS
         length = stream.duration * stream.time_base if stream.duration and stream.time_base else 0
-        self.duration = max(float(length), (self._container.duration or 0) / 1_000_000)
+        self.duration = max(float(length or (self._container.duration or 0) / 1_000_000), 0.0)
         estimate = round(self.duration * self.fps) or None
         self.reading = Reading(promised=stream.frames or estimate, exactly=bool(stream.frames))
 
