@@ -140,7 +140,7 @@ def _person(person: dict[str, Any], layout: Layout, file: Path) -> np.ndarray:
     if absent:
         raise PiumrError(
             f"{file}: expected the joints of layout {layout.name}, but {len(absent)} are not there, such as "
-            f"{absent[0]}: it has a body of {len(body)} points {'and hands' if len(points) > len(body) else 'without hands'}."
+            f"{absent[0]}: it has {len(body)} points of the body and {len(points) - len(body)} of the hands."
         )
     return np.stack([points[joint] for joint in layout.joints])
 
