@@ -110,13 +110,15 @@ class SegmentsCsv:
         """All frames of a recording in the layout's joint order."""
         joints = len(self.joints) or len(order)
         width = self.skip + joints * self.columns
-        text = read_text(file, MAX_BYTES)
+        lines = read_text(file, MAX_BYTES).splitlines()
+        if not lines:
+            raise PiumrError(f"{file}: expected rows of {width} numbers, but got none.")
         try:
-            rows = np.loadtxt(text.splitlines(), dtype=np.float32, delimiter=",", ndmin=2, comments=None)
+            rows = np.loadtxt(lines, dtype=np.float32, delimiter=",", ndmin=2, comments=None)
         except ValueError as error:
             reason = next(iter(str(error).splitlines()), "")
             raise PiumrError(f"{file}: expected rows of {width} numbers, but got: {reason}.") from None
-        if rows.shape[1] != width or not len(rows):
+        if rows.shape[1] != width:
             raise PiumrError(f"{file}: expected rows of {width} numbers, but got {rows.shape[1]}.")
         values = rows[:, self.skip :].reshape(len(rows), joints, self.columns)[:, order, :3]
         if self.coordinates == "metric":
