@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
+from piumr.data.formats.packing import check_plain
 from piumr.data.formats.pyskl import Annotation, annotated_set, read_pickle
 from piumr.data.formats.safe_pickle import load_pickle
 from piumr.errors import PiumrError
@@ -43,8 +44,9 @@ class MmnPair:
         Raises:
             PiumrError: if there is no split, or one cannot begin a file's name.
         """
-        if not self.splits or any(Path(split).name != split for split in self.splits):
-            raise PiumrError(f"expected `splits` to begin names of files, but got {', '.join(self.splits) or 'none'}")
+        if not self.splits:
+            raise PiumrError("expected `splits` to name at least one, but got none")
+        check_plain("splits", self.splits)
 
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read the pairs; see :class:`piumr.data.formats.Format`."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
+from piumr.data.formats.packing import check_plain
 from piumr.errors import PiumrError
 from piumr.layouts import LAYOUTS, Layout
 from piumr.preprocessing import image_points
@@ -58,8 +59,7 @@ class Npz:
         Raises:
             PiumrError: if ``file`` is no plain name, no array is named, or one of width and height is missing.
         """
-        if Path(self.file).name != self.file:
-            raise PiumrError(f"expected `file` to be the name of a file in the data folder, but got {self.file!r}")
+        check_plain("file", [self.file])
         if not self.joints:
             raise PiumrError("expected `joints` to name at least one array, but got none")
         if (self.width is None) != (self.height is None):

@@ -32,6 +32,9 @@ MAX_FRAMES = 20_000
 BODY, JOINT = 10, 12
 """Values of a body, and of a joint."""
 
+COLUMNS = (0, 1, 2, 11)
+"""Those of a joint that are read: x, y, z and the tracking state."""
+
 
 @dataclass(frozen=True)
 class NtuSkeleton:
@@ -83,9 +86,10 @@ def _bodies(words: list[str], joints: int) -> tuple[int, list[Track]]:
             first, last = place + BODY + 1, place + BODY + 1 + found * JOINT
             if found != joints or last > len(words):
                 raise PiumrError(f"a body of {found} joints in frame {t}")
-            values = np.array(words[first:last], dtype=np.float32).reshape(joints, JOINT)
+            columns = [words[first + column : last : JOINT] for column in COLUMNS]
+            *point, state = np.array(columns, dtype=np.float32)
             track = bodies.setdefault(words[place], Track())
-            if not track.times or track.times[-1] != t:  # some files name a body twice in a frame
-                track.add(t, np.where(values[:, -1:] > 0, values[:, :3], np.float32(0)))
+            if not track.times or track.times[-1] != t:  # an id given twice counts once
+                track.add(t, np.where(state > 0, point, np.float32(0)).T)
             place = last
     return frames, list(bodies.values())

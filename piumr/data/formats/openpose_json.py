@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import labels_from_names, pack
+from piumr.data.formats.packing import check_plain, labels_from_names, pack
 from piumr.data.formats.people import follow, most_prominent, over_time
 from piumr.data.formats.skeleton_json import read_json
-from piumr.data.labels import class_indices, find_labels, persons_of
+from piumr.data.labels import class_indices, find_labels, persons_of, splits_of
 from piumr.errors import PiumrError
 from piumr.layouts import LAYOUTS, Layout
 from piumr.preprocessing import LIMIT, Mask, Points
@@ -69,9 +69,7 @@ class OpenPoseJson:
         Raises:
             PiumrError: if a list is no plain file name.
         """
-        for name in self.lists.values():
-            if Path(name).name != name:
-                raise PiumrError(f"expected `lists` to name files in the data folder, but got {name!r}")
+        check_plain("lists", self.lists.values())
 
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read every folder with frames under ``data``; see :class:`piumr.data.formats.Format`."""
@@ -88,11 +86,9 @@ class OpenPoseJson:
         else:
             found = find_labels(declaration, sorted(folders), self.lists, data, data, labels)
             names, persons = list(found), persons_of(declaration, found)
-            splits = [label.split or "" for label in found.values()]
+            splits = splits_of(found)
             indices, class_names = class_indices([label.text for label in found.values()], declaration.class_names)
         clips = [_clip(folders[name], layout) for name in names]
-        if splits is not None and not any(splits):
-            splits = None
         return pack(declaration, names, clips, indices, class_names, persons=persons, splits=splits)
 
 

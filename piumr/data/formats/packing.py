@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +129,17 @@ def joint_order(declaration: Declaration, joints: Sequence[str]) -> list[int]:
             f"{layout.name} in the files' order, but got {f'no {absent[0]}' if absent else 'a name twice'}."
         )
     return [joints.index(joint) for joint in layout.joints] if joints else list(range(len(layout)))
+
+
+def check_plain(option: str, names: Iterable[str]) -> None:
+    """Refuse an option whose values lead out of the data folder.
+
+    Raises:
+        PiumrError: if one is no plain file name, or part of one.
+    """
+    for name in names:
+        if Path(name).name != name:
+            raise PiumrError(f"expected `{option}` to be the name of a file in the data folder, but got {name!r}")
 
 
 def read_text(file: Path, limit: int) -> str:

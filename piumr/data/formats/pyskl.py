@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import pack
+from piumr.data.formats.packing import check_plain, pack
 from piumr.data.formats.people import most_prominent
 from piumr.data.formats.safe_pickle import load_pickle
 from piumr.data.labels import class_indices
@@ -76,9 +76,8 @@ class Pyskl:
         """
         if bool(self.file) == bool(self.files) or (self.files and self.splits):
             raise PiumrError("expected `file`, with `splits` or without, or `files`, but got another combination")
-        for name in (self.file, *self.files.values()):
-            if Path(name).name != name:
-                raise PiumrError(f"expected names of files in the data folder, but got {name!r}")
+        check_plain("file", [self.file])
+        check_plain("files", self.files.values())
 
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read the pickles; see :class:`piumr.data.formats.Format`."""

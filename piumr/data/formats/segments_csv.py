@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import camera_points, joint_order, pack, read_text
+from piumr.data.formats.packing import camera_points, check_plain, joint_order, pack, read_text
 from piumr.data.labels import class_indices
 from piumr.errors import PiumrError
 from piumr.preprocessing import LIMIT, Mask, Points
@@ -58,9 +58,10 @@ class SegmentsCsv:
         Raises:
             PiumrError: if an ending is no part of a name, columns are missing, or a code is given twice.
         """
-        for ending in (self.skeleton, self.labels):
-            if not ending or Path(ending).name != ending:
-                raise PiumrError(f"expected `skeleton` and `labels` to be ends of file names, but got {ending!r}")
+        check_plain("skeleton", [self.skeleton])
+        check_plain("labels", [self.labels])
+        if not self.skeleton or not self.labels:
+            raise PiumrError("expected `skeleton` and `labels` to be ends of file names, but got an empty text")
         if not 3 <= self.columns <= 100 or not 0 <= self.skip <= 100:
             raise PiumrError("expected `columns` in 3..100 and `skip` in 0..100")
         if len(set(self.codes)) != len(self.codes):

@@ -80,5 +80,5 @@ def test_pairs_that_do_not_fit_are_refused(data):
 
 @pytest.mark.parametrize("splits", ["[]", '["../train"]'])
 def test_wrong_options_are_refused(declare, splits):
-    with pytest.raises(PiumrError, match="expected `splits` to begin names"):
+    with pytest.raises(PiumrError, match="key `options`: expected `splits` to"):
         declare("mmn", "halpe-44", f"splits = {splits}")

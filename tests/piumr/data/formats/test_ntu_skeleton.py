@@ -111,7 +111,7 @@ def lines_of(frames):
         (lines_of(20), "25 joints in frame 0"),
         (lines_of(40).replace("\n25\n", "\n20\n"), "20 joints in frame 0"),
         (lines_of(40).replace("\n25\n", "\n-5\n"), "-5 joints in frame 0"),
-        (lines_of(40).replace("250.1", "here"), "something else"),
+        (lines_of(40).replace(" 250.1", "here 250.1", 1), "something else"),
         ("1\n1\n0 0 0 0 0 0 0 0 0 0\n" + "9" * 5000, "something else"),
     ],
 )

@@ -149,5 +149,5 @@ def test_a_layout_with_hands_needs_hands(declare, data):
 def test_folders_without_files_are_refused(declare, data):
     with pytest.raises(PiumrError, match=r"Expected folders of \*_keypoints\.json files"):
         read_set(declare("openpose_json", "openpose-25"), data)
-    with pytest.raises(PiumrError, match="`lists` to name files in the data folder"):
+    with pytest.raises(PiumrError, match="`lists` to be the name of a file in the data folder"):
         declare("openpose_json", "openpose-25", rest='[options.lists]\ntrain = "../train.txt"')
