@@ -195,12 +195,6 @@ def persons_of(declaration: Declaration, labels: Mapping[str, Label]) -> tuple[s
     return tuple(declaration.person.from_name(name) for name in labels)
 
 
-def splits_of(labels: Mapping[str, Label]) -> tuple[str, ...] | None:
-    """Name of the list that each labelled clip stands in, or None where none stands in one."""
-    splits = [label.split or "" for label in labels.values()]
-    return tuple(splits) if any(splits) else None
-
-
 def _csv_rows(file: Path) -> Iterable[tuple[int, str, Label]]:
     reader = csv.DictReader(_read_text(file).splitlines(), skipinitialspace=True)
     columns = reader.fieldnames or []

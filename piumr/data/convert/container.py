@@ -67,7 +67,7 @@ def read_container(path: Path, layout: Layout | None) -> Collection:
                 None if times is None else times[clip].astype(np.float64),
                 class_names[columns["label"][i]] if class_names is not None else None,
                 str(columns["subject"][i]) if "subject" in columns else None,
-                str(columns["split"][i]) if "split" in columns else None,
+                (str(columns["split"][i]) or None) if "split" in columns else None,  # empty: in none
             )
         )
     return Collection(tuple(clips), joints, class_names)

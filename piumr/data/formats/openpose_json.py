@@ -18,7 +18,7 @@ from piumr.data.clips import SkeletonSet
 from piumr.data.formats.packing import check_plain, labels_from_names, pack
 from piumr.data.formats.people import follow, most_prominent, over_time
 from piumr.data.formats.skeleton_json import read_json
-from piumr.data.labels import class_indices, find_labels, persons_of, splits_of
+from piumr.data.labels import class_indices, find_labels, persons_of
 from piumr.errors import PiumrError
 from piumr.layouts import LAYOUTS, Layout
 from piumr.preprocessing import LIMIT, Mask, Points
@@ -71,6 +71,11 @@ class OpenPoseJson:
         """
         check_plain("lists", self.lists.values())
 
+    def files(self, data: Path, poses: Path, labels: Path | None) -> list[Path]:
+        """The files that a set is read from, whether they are there or not: frames, and whatever may label them."""
+        named = [data / name for name in ("labels.csv", *self.lists.values())]
+        return [*data.rglob(f"*{SUFFIX}"), *named, *([] if labels is None else [labels])]
+
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read every folder with frames under ``data``; see :class:`piumr.data.formats.Format`."""
         layout = declaration.layout
@@ -86,7 +91,8 @@ class OpenPoseJson:
         else:
             found = find_labels(declaration, sorted(folders), self.lists, data, data, labels)
             names, persons = list(found), persons_of(declaration, found)
-            splits = splits_of(found)
+            listed = [label.split or "" for label in found.values()]
+            splits = listed if any(listed) else None
             indices, class_names = class_indices([label.text for label in found.values()], declaration.class_names)
         clips = [_clip(folders[name], layout) for name in names]
         return pack(declaration, names, clips, indices, class_names, persons=persons, splits=splits)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import check_plain, pack
-from piumr.data.labels import class_indices, find_labels, persons_of, splits_of
+from piumr.data.labels import class_indices, find_labels, persons_of
 from piumr.errors import PiumrError
 from piumr.layouts import Layout, get_layout
 from piumr.preprocessing import image_points
@@ -46,7 +45,9 @@ class PoseCache:
         Raises:
             PiumrError: if a list is no plain file name.
         """
-        check_plain("lists", self.lists.values())
+        for name in self.lists.values():
+            if Path(name).name != name:
+                raise PiumrError(f"expected `lists` to name files in the data folder, but got {name!r}")
 
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read every labelled cache under ``poses``; see :class:`piumr.data.formats.Format`."""
@@ -59,15 +60,20 @@ class PoseCache:
         clips, layout = _read_clips(poses, sorted(found), declaration.layout)
         found = {name: found[name] for name in clips}
         indices, class_names = class_indices([label.text for label in found.values()], declaration.class_names)
-        return pack(
-            declaration,
-            list(found),
-            list(clips.values()),
-            indices,
-            class_names,
-            layout,
+        splits = [label.split for label in found.values()]
+        return SkeletonSet(
+            points=np.concatenate([points for points, _ in clips.values()]),
+            valid=np.concatenate([valid for _, valid in clips.values()]),
+            offsets=np.cumsum([0, *(len(points) for points, _ in clips.values())]),
+            labels=np.array(indices),
+            names=tuple(found),
             persons=persons_of(declaration, found),
-            splits=splits_of(found),
+            splits=tuple(split or "" for split in splits) if any(splits) else None,
+            class_names=class_names,
+            layout=layout,
+            coarse=declaration.coarse,
+            coarse_names=declaration.coarse_names,
+            mirror=declaration.mirror,
         )
 
 

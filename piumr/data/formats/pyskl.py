@@ -57,7 +57,7 @@ class Pyskl:
 
     Attributes:
         file: name of the pickle in the data folder, or ...
-        files: ... of one pickle for each split, by the split's name.
+        pickles: ... of one for each split, by the split's name.
         splits: with ``file``, the splits to take; empty for all, where no clip is in two. Clips in none are left out.
     """
 
@@ -65,19 +65,19 @@ class Pyskl:
     takes_labels: ClassVar[bool] = False
 
     file: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
+    pickles: Mapping[str, str] = field(default_factory=dict)
     splits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            PiumrError: if a file is no plain name, or not exactly one of ``file`` and ``files`` is given.
+            PiumrError: if a file is no plain name, or not exactly one of ``file`` and ``pickles`` is given.
         """
-        if bool(self.file) == bool(self.files) or (self.files and self.splits):
-            raise PiumrError("expected `file`, with `splits` or without, or `files`, but got another combination")
+        if bool(self.file) == bool(self.pickles) or (self.pickles and self.splits):
+            raise PiumrError("expected `file`, with `splits` or without, or `pickles`, but got another combination")
         check_plain("file", [self.file])
-        check_plain("files", self.files.values())
+        check_plain("pickles", self.pickles.values())
 
     def read(self, declaration: Declaration, data: Path, poses: Path, labels: Path | None) -> SkeletonSet:
         """Read the pickles; see :class:`piumr.data.formats.Format`."""
@@ -89,7 +89,7 @@ class Pyskl:
             splits = [split_of[annotation.name] for annotation in annotations] if split_of else None
         else:
             annotations, splits = [], []
-            for split, name in self.files.items():
+            for split, name in self.pickles.items():
                 found, _ = read_pickle(data / name)
                 annotations += found
                 splits += [split] * len(found)

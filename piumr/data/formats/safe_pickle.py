@@ -23,7 +23,7 @@ import numpy as np
 from piumr.errors import PiumrError
 
 MAX_BYTES = 8 << 30
-"""Largest file that is read: NTU RGB+D 120 in three dimensions has 4 GB."""
+"""Largest file that is read."""
 
 OPCODES = frozenset(
     # data, containers, memo, and the three by which NumPy's arrays are rebuilt: GLOBAL, REDUCE, BUILD

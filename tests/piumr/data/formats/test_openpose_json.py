@@ -151,3 +151,11 @@ def test_folders_without_files_are_refused(declare, data):
         read_set(declare("openpose_json", "openpose-25"), data)
     with pytest.raises(PiumrError, match="`lists` to be the name of a file in the data folder"):
         declare("openpose_json", "openpose-25", rest='[options.lists]\ntrain = "../train.txt"')
+
+
+def test_files_that_a_set_follows_from(declare, data, tmp_path):
+    write(data / "nod" / "one", [[], []])
+    declaration = declare("openpose_json", "openpose-25", rest='[options.lists]\ntrain = "train.txt"')
+    files = set(declaration.format.files(data, data, tmp_path / "mine.csv"))
+    assert {file for file in files if file.is_file()} == set(data.rglob("*.json"))
+    assert files >= {data / "train.txt", data / "labels.csv", tmp_path / "mine.csv"}

@@ -93,7 +93,7 @@ def test_the_older_form_is_a_list(coco, data):
 def test_a_pickle_for_each_split(coco, data):
     write(data / "one.pkl", [annotation("a"), annotation("b")])
     write(data / "two.pkl", [annotation("c", 0)])
-    clips = read_set(coco("", rest='[options.files]\ntrain = "one.pkl"\nval = "two.pkl"'), data)
+    clips = read_set(coco("", rest='[options.pickles]\ntrain = "one.pkl"\nval = "two.pkl"'), data)
     assert clips.splits == ("train", "train", "val")
     assert clips.class_names == ("0", "1")
 
@@ -203,10 +203,10 @@ def test_clips_of_other_dimensions_are_refused(coco, data):
     "options",
     [
         "",
-        'file = "a"\nfiles = {train = "b"}',
-        'files = {train = "b"}\nsplits = ["c"]',
+        'file = "a"\npickles = {train = "b"}',
+        'pickles = {train = "b"}\nsplits = ["c"]',
         'file = "../a"',
-        'files = {a = "/b"}',
+        'pickles = {a = "/b"}',
     ],
 )
 def test_wrong_options_are_refused(coco, options):
