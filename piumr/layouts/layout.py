@@ -125,6 +125,11 @@ def bones(parents: Sequence[int]) -> tuple[tuple[int, int], ...]:
     return tuple((parent, joint) for joint, parent in enumerate(parents) if parent != joint)
 
 
+def same_joints(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether both name the same joints in the same order; ``hand_left`` is another way to write ``left_hand``."""
+    return [sorted(name.split("_")) for name in names] == [sorted(name.split("_")) for name in others]
+
+
 def partners_by_name(joints: tuple[str, ...]) -> tuple[int, ...]:
     """Left-right partners from names: ``left`` and ``right`` swapped anywhere in the name.
 

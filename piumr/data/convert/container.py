@@ -9,7 +9,7 @@ import numpy as np
 from piumr.data.convert.clips import Clip, Collection
 from piumr.data.formats.npz import load_arrays
 from piumr.errors import PiumrError
-from piumr.layouts import LAYOUTS, Layout, get_layout
+from piumr.layouts import LAYOUTS, Layout, get_layout, same_joints
 from pose_extract.atomic import atomic_write
 
 
@@ -122,7 +122,7 @@ def _column(arrays: dict[str, np.ndarray], key: str, count: int, path: Path) -> 
 def _layout(arrays: dict[str, np.ndarray], count: int, layout: Layout | None, path: Path) -> Layout:
     names = tuple(str(name) for name in np.atleast_1d(arrays["joint_names"])) if "joint_names" in arrays else None
     if layout is None and names is not None:
-        layout = next((known for known in LAYOUTS.values() if known.joints == names), None)
+        layout = next((known for known in LAYOUTS.values() if same_joints(known.joints, names)), None)
     if layout is None and "layout" in arrays:
         layout = get_layout(str(arrays["layout"]))
     if layout is None:

@@ -17,7 +17,7 @@ import numpy as np
 from piumr.data.clips import SkeletonSet
 from piumr.data.formats.packing import check_plain
 from piumr.errors import PiumrError
-from piumr.layouts import LAYOUTS, Layout
+from piumr.layouts import LAYOUTS, Layout, same_joints
 from piumr.preprocessing import image_points
 from pose_extract.archive import DAMAGE, first_line
 
@@ -162,9 +162,9 @@ def _check_layout(names: np.ndarray | None, parts: list[np.ndarray], layout: Lay
         tuple(str(name) for name in np.atleast_1d(names)) if names is not None else layout.joints[: parts[0].shape[1]]
     )
     count = sum(part.shape[1] for part in parts)
-    if count == len(layout) and joints == layout.joints[: parts[0].shape[1]]:
+    if count == len(layout) and same_joints(joints, layout.joints[: parts[0].shape[1]]):
         return
-    known = next((other.name for other in LAYOUTS.values() if other.joints == joints), "an unknown layout")
+    known = next((other.name for other in LAYOUTS.values() if same_joints(other.joints, joints)), "an unknown layout")
     raise PiumrError(
         f"{path}: expected the {len(layout)} joints of layout {layout.name} ({', '.join(layout.joints[:3])}, ...), but "
         f"got {count} joints of {known} ({', '.join(joints[:3])}, ...)."

@@ -4,7 +4,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from piumr.errors import PiumrError
-from piumr.layouts import LAYOUTS, Layout, get_layout
+from piumr.layouts import LAYOUTS, Layout, get_layout, same_joints
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
@@ -152,3 +152,15 @@ def test_parents_come_before_their_children(layout):
     order = layout.topological_order()
     assert sorted(order) == list(range(len(layout)))
     assert all(order.index(parent) <= order.index(joint) for joint, parent in enumerate(layout.parents))
+
+
+def test_names_may_be_written_either_way_round():
+    joints = ("head", "left_hand_tip", "right_hand_tip")
+    assert same_joints(joints, ("head", "hand_tip_left", "hand_tip_right"))
+    assert not same_joints(joints, ("head", "hand_tip_right", "hand_tip_left"))
+    assert not same_joints(joints, joints[:2])
+
+
+def test_no_layout_has_two_joints_of_the_same_words():
+    for layout in LAYOUTS.values():
+        assert len({tuple(sorted(joint.split("_"))) for joint in layout.joints}) == len(layout)

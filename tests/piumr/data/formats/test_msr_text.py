@@ -99,3 +99,13 @@ def test_real_msr_action3d(shared_data, data):
     head, foot = (clips.layout.joints.index(name) for name in ("head", "left_foot"))
     seen = clips.valid[:, head] & clips.valid[:, foot]
     assert (clips.points[seen, head, 1] > clips.points[seen, foot, 1]).mean() > 0.99
+
+
+def test_the_real_container_is_the_same_set(shared_data):
+    declaration = load_declaration("msr_action3d/npz")
+    clips = read_set(declaration, shared_data / "skeletons")
+    assert (len(clips), len(clips.class_names), len(set(clips.persons))) == (567, 20, 10)
+    (split,) = declaration.protocols["odd-even"].split(clips)
+    assert split.person_disjoint
+    assert len(split.train) + len(split.test) == 567
+    assert sum(not clips.clip(i)[1].any() for i in range(567)) == 1
