@@ -51,4 +51,5 @@ def test_the_installed_package_finds_its_declarations_beside_a_foreign_datasets(
         text=True,
         check=True,
     )
-    assert set(done.stdout.split()) == {path.parent.name for path in (ROOT / "datasets").glob("*/dataset.toml")}
+    files = (path.relative_to(ROOT / "datasets") for path in (ROOT / "datasets").glob("*/*.toml"))
+    assert set(done.stdout.split()) == {str(file.with_suffix("")).removesuffix("/dataset") for file in files}

@@ -21,3 +21,8 @@ def export() -> None:
 def infer() -> None:
     """Entry point of ``piumr-infer``."""
     run_command("piumr-infer", "piumr.commands.infer", "infer")
+
+
+def convert() -> None:
+    """Entry point of ``piumr-convert``."""
+    run_command("piumr-convert", "piumr.commands.convert", "convert")

@@ -1,7 +1,8 @@
 r"""What is known about a data set: ``dataset.toml``, found, parsed and checked.
 
 A data set is a declaration; code knows only formats. A declaration is a folder with three files: ``dataset.toml``,
-the classes and a README. The keys of ``dataset.toml``::
+the classes and a README. Where a set is published in several forms, each further one is another ``.toml`` in its
+folder: ``ma52/openpose-28.toml`` is the data set ``ma52/openpose-28``. The keys::
 
     title = "UTD-MHAD, Kinect skeletons"     # required
     citation = "Chen, Jafari, Kehtarnavaz, ICIP 2015"   # required
@@ -26,7 +27,11 @@ the classes and a README. The keys of ``dataset.toml``::
 
     [label]                                  # only where the label is part of the clip's name
     pattern = '^a(?P<label>\d+)_'
-    first = 1                                # the number that stands for class 0 (default 0)
+    first = 1                                # the number that stands for class 0 (default 0), or ...
+    # values = ["01", "02", "05"]            # ... the texts that stand for the classes, in their order
+
+    [split]                                  # only where a clip's name says which list or camera it belongs to
+    pattern = '_v(?P<split>\d+)$'
 
     [protocols.odd-even]                     # any number; `kind` is one of piumr.data.protocols.KINDS, ...
     kind = "persons"                         # ... the other keys are the fields of that kind
@@ -108,28 +113,43 @@ class LabelRule:
     """How the label is read from a clip's name.
 
     Attributes:
-        pattern: regular expression with a group named ``label`` of digits, searched in the clip's name.
+        pattern: regular expression with a group named ``label``, searched in the clip's name.
         first: the number that stands for class 0.
+        values: the texts that stand for the classes, in their order; empty if they are numbers from ``first``.
     """
 
     pattern: str
     first: int = 0
+    values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the rule.
 
         Raises:
-            PiumrError: if the pattern is no expression with a group ``label``.
+            PiumrError: if the pattern is no expression with a group ``label``, both ``first`` and ``values`` are given,
+                or a value is given twice.
         """
         _check_pattern(self.pattern, "label")
+        if self.first and self.values:
+            raise PiumrError("expected one of `first` and `values`, but got both")
+        if len(set(self.values)) != len(self.values):
+            raise PiumrError("expected `values` to be different from each other, but got one twice")
 
     def from_name(self, name: str) -> int:
         """The class index in a clip's name.
 
         Raises:
-            PiumrError: if the pattern does not occur in it or gives no number of at most 18 digits.
+            PiumrError: if the pattern does not occur in it, or gives none of ``values`` or, without them, no number of
+                at most 18 digits.
         """
-        text = _search(self.pattern, name, "label")
+        text = self.text_from_name(name)
+        if self.values:
+            if text not in self.values:
+                raise PiumrError(
+                    f"Expected the label in clip name {name[:80]!r} to be one of {', '.join(self.values)}, but got "
+                    f"{text[:80]!r}."
+                )
+            return self.values.index(text)
         if not text.isdecimal() or len(text) > MAX_DIGITS:
             raise PiumrError(
                 f"Expected a number of at most {MAX_DIGITS} digits for the label in clip name {name[:80]!r}, but got "
@@ -137,13 +157,48 @@ class LabelRule:
             )
         return int(text) - self.first
 
+    def text_from_name(self, name: str) -> str:
+        """The label in a clip's name as it stands there.
+
+        Raises:
+            PiumrError: if the pattern does not occur in it.
+        """
+        return _search(self.pattern, name, "label")
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How the list or the camera that a clip belongs to is read from its name.
+
+    Attributes:
+        pattern: regular expression with a group named ``split``, searched in the clip's name.
+    """
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        """Check the rule.
+
+        Raises:
+            PiumrError: if the pattern is no expression with a group ``split``.
+        """
+        _check_pattern(self.pattern, "split")
+
+    def from_name(self, name: str) -> str:
+        """The split in a clip's name.
+
+        Raises:
+            PiumrError: if the pattern does not occur in it.
+        """
+        return _search(self.pattern, name, "split")
+
 
 @dataclass(frozen=True)
 class Declaration:
     """A checked ``dataset.toml``.
 
     Attributes:
-        name: name of the folder it lies in.
+        name: name of the folder it lies in, and for another form of the set ``folder/form``.
         folder: that folder; the default place of the set's files.
         title: full name.
         citation: paper to cite.
@@ -158,6 +213,7 @@ class Declaration:
         mirror: mirroring left and right keeps the labels.
         person: how the person is read from a clip, where the set tells.
         label: how the label is read from a clip's name, where it is part of it.
+        split: how the list or camera is read from a clip's name, where it is part of it.
         protocols: the declared protocols and the generic ones, by name.
         protocol: name of the default protocol; empty where the set must be read first (person folds if there are
             persons, else a random hold-out).
@@ -178,6 +234,7 @@ class Declaration:
     mirror: bool = False
     person: PersonRule | None = None
     label: LabelRule | None = None
+    split: SplitRule | None = None
     protocols: Mapping[str, Protocol] = field(default_factory=lambda: dict(GENERIC))
     protocol: str = ""
 
@@ -200,6 +257,7 @@ class _Table:
     options: dict[str, Any] = field(default_factory=dict)
     person: dict[str, Any] = field(default_factory=dict)
     label: dict[str, Any] = field(default_factory=dict)
+    split: dict[str, Any] = field(default_factory=dict)
     protocols: dict[str, Any] = field(default_factory=dict)
 
 
@@ -211,12 +269,12 @@ def datasets_folder() -> Path:
 
 
 def shipped_datasets() -> tuple[str, ...]:
-    """Names of the shipped declarations."""
-    return tuple(sorted(path.parent.name for path in datasets_folder().glob("*/dataset.toml")))
+    """Names of the shipped declarations: those of the folders, and ``folder/form`` for further forms of a set."""
+    return tuple(sorted(_name(path) for path in datasets_folder().glob("*/*.toml")))
 
 
 def find_declaration(dataset: str | Path) -> Path:
-    """The ``dataset.toml`` that ``dataset`` names: a shipped name, or a path to the file or to its folder.
+    """The file that ``dataset`` names: a shipped name, or a path to a ``.toml`` or to the folder of a ``dataset.toml``.
 
     Raises:
         PiumrError: if there is none; the message lists the shipped names.
@@ -224,8 +282,9 @@ def find_declaration(dataset: str | Path) -> Path:
     path = Path(dataset)
     if path.suffix == ".toml" and path.is_file():
         return path
-    if path.name == str(dataset) and str(dataset) in shipped_datasets():
-        return datasets_folder() / str(dataset) / "dataset.toml"
+    if str(dataset) in shipped_datasets():
+        shipped = datasets_folder() / path
+        return shipped / "dataset.toml" if shipped.is_dir() else shipped.with_suffix(".toml")
     if (path / "dataset.toml").is_file():
         return path / "dataset.toml"
     raise PiumrError(
@@ -264,7 +323,7 @@ def load_declaration(dataset: str | Path) -> Declaration:
     if table.protocol:
         _choose(protocols, table.protocol, file, "protocol")
     return Declaration(
-        name=file.resolve().parent.name,
+        name=_name(file.resolve()),
         folder=file.parent,
         title=table.title,
         citation=table.citation,
@@ -279,6 +338,7 @@ def load_declaration(dataset: str | Path) -> Declaration:
         mirror=table.mirror,
         person=_from_table(PersonRule, table.person, file, "person.") if table.person else None,
         label=_from_table(LabelRule, table.label, file, "label.") if table.label else None,
+        split=_from_table(SplitRule, table.split, file, "split.") if table.split else None,
         protocols=protocols,
         protocol=table.protocol,
     )
@@ -296,6 +356,11 @@ def own_clips() -> Declaration:
         format=PoseCache(),
         layout=None,
     )
+
+
+def _name(file: Path) -> str:
+    """The name of the declaration in ``file``."""
+    return file.parent.name if file.stem == "dataset" else f"{file.parent.name}/{file.stem}"
 
 
 def _protocol(name: str, entry: Any, file: Path) -> Protocol:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from piumr.errors import PiumrError
 from piumr.inference.model_card import METADATA_KEY, ModelCard
+from piumr.layouts.mapping import find_mapping
 from piumr.preprocessing import Mask, Points, image_points, normalise, resample
 from pose_extract.schema import PoseSequence
 
@@ -97,13 +98,14 @@ class Recognizer:
         """Classify pose sequences, each as one clip.
 
         Args:
-            poses: one or several; their layout must be the model's.
+            poses: one or several, of the model's layout or of one that maps to it
+                (:func:`piumr.layouts.mapping.find_mapping`).
 
         Returns:
             One prediction a sequence, in order.
 
         Raises:
-            PiumrError: if a sequence has another layout, or the model takes metric skeletons.
+            PiumrError: if a layout does not map to the model's, or the model takes metric skeletons.
         """
         sequences = [poses] if isinstance(poses, PoseSequence) else list(poses)
         return self.predict_clips([self.points_of(sequence) for sequence in sequences])
@@ -116,7 +118,8 @@ class Recognizer:
         """
         layout = self.card.layout
         joints = tuple(poses.meta.get("joints", ()))
-        if joints != layout.joints:
+        mapping = None if joints == layout.joints else find_mapping(joints, layout)
+        if mapping is None and joints != layout.joints:
             raise PiumrError(
                 f"Expected poses of layout {layout.name} ({len(layout)} joints), which the model was trained on, but "
                 f"got {poses.meta.get('layout', 'an unnamed layout')} ({len(joints)} joints)."
@@ -125,7 +128,8 @@ class Recognizer:
             raise PiumrError(
                 "Expected a model of image coordinates, but this one takes metric skeletons: use `predict_clips`."
             )
-        return image_points(poses.landmarks, poses.valid, poses.meta["width"], poses.meta["height"])
+        points, valid = image_points(poses.landmarks, poses.valid, poses.meta["width"], poses.meta["height"])
+        return (points, valid) if mapping is None else mapping(points, valid)
 
     def predict_clips(self, clips: Sequence[tuple[Points, Mask]]) -> list[Prediction]:
         """Classify clips in model coordinates.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from piumr.errors import PiumrError
 
-PARTS = ("head", "torso", "left arm", "right arm", "left leg", "right leg", "left hand", "right hand")
-"""Names of the body parts a joint can belong to."""
+PARTS = ("head", "torso", "left arm", "right arm", "left leg", "right leg", "left hand", "right hand", "hand")
+"""Names of the body parts a joint can belong to; ``hand`` is one that may be either, in a layout of a single hand."""
 
 MAX_JOINTS = 1000
 """Adjacency matrices grow with the square of the joints; the largest body models have a few hundred."""
@@ -117,6 +118,16 @@ class Layout:
             raise PiumrError(
                 f"Expected a layout table with the fields of Layout, but got an unusable one ({error})."
             ) from None
+
+
+def bones(parents: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """The links of a tree as edges (parent, child)."""
+    return tuple((parent, joint) for joint, parent in enumerate(parents) if parent != joint)
+
+
+def same_joints(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether both name the same joints in the same order; ``hand_left`` is another way to write ``left_hand``."""
+    return [sorted(name.split("_")) for name in names] == [sorted(name.split("_")) for name in others]
 
 
 def partners_by_name(joints: tuple[str, ...]) -> tuple[int, ...]:

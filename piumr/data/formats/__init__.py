@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from piumr.data.formats.kinect_mat import KinectMat
+from piumr.data.formats.mmn import MmnPair
+from piumr.data.formats.msr_text import MsrText
 from piumr.data.formats.npz import Npz
+from piumr.data.formats.ntu_skeleton import NtuSkeleton
+from piumr.data.formats.openpose_json import OpenPoseJson
 from piumr.data.formats.pose_cache import PoseCache
+from piumr.data.formats.pyskl import Pyskl
+from piumr.data.formats.segments_csv import SegmentsCsv
+from piumr.data.formats.skeleton_json import SkeletonJson
 from piumr.data.formats.synthetic import Synthetic
 from piumr.errors import PiumrError
 
@@ -55,7 +62,14 @@ class Format(Protocol):
 FORMATS: dict[str, type[Format]] = {
     "pose_cache": PoseCache,
     "npz": Npz,
+    "pyskl": Pyskl,
+    "mmn": MmnPair,
+    "openpose_json": OpenPoseJson,
     "kinect_mat": KinectMat,
+    "msr_text": MsrText,
+    "skeleton_json": SkeletonJson,
+    "ntu_skeleton": NtuSkeleton,
+    "segments_csv": SegmentsCsv,
     "synthetic": Synthetic,
 }
 """The formats by the name that a declaration uses."""

@@ -1,7 +1,8 @@
 """The generic container: one ``.npz`` with arrays of joints, labels and persons. Also the way to bring own skeletons.
 
 Keys: ``frames`` (sum T, V, C) with ``offsets`` (N + 1,), or arrays of clips of equal length (N, T, V, C); ``label``
-(N,) from 0; optionally ``subject`` (N,), ``class_names``, ``joint_names``, ``sample_id`` (N,). Nothing is unpickled.
+(N,) from 0; optionally ``subject`` (N,), ``class_names``, ``joint_names``, ``sample_id`` (N,), ``split`` (N,), and for
+landmarks in pictures of several sizes ``width`` and ``height`` (N,). Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
+from piumr.data.formats.packing import check_plain
 from piumr.errors import PiumrError
-from piumr.layouts import LAYOUTS, Layout
+from piumr.layouts import LAYOUTS, Layout, same_joints
 from piumr.preprocessing import image_points
 from pose_extract.archive import DAMAGE, first_line
 
@@ -37,8 +39,9 @@ class Npz:
         file: name of the container in the data folder.
         joints: the arrays that form the joints, one after the other in the layout's order. A frame in which such an
             array is all zeros is one in which it was not detected; a joint that is not finite is missing as well.
-        width: image width. Where it and ``height`` are given, coordinates are x / width, y / height, z (dropped) and
-            visibility, if there is a fourth column, and only their ratio matters; else they are metres.
+        width: image width. Where it and ``height`` are given, here or as arrays of the container, coordinates are
+            x / width, y / height, z (dropped) and visibility, if there is a fourth column, and only their ratio
+            matters; else they are metres.
         height: image height.
     """
 
@@ -56,8 +59,7 @@ class Npz:
         Raises:
             PiumrError: if ``file`` is no plain name, no array is named, or one of width and height is missing.
         """
-        if Path(self.file).name != self.file:
-            raise PiumrError(f"expected `file` to be the name of a file in the data folder, but got {self.file!r}")
+        check_plain("file", [self.file])
         if not self.joints:
             raise PiumrError("expected `joints` to name at least one array, but got none")
         if (self.width is None) != (self.height is None):
@@ -77,8 +79,8 @@ class Npz:
         parts, offsets = self._parts(arrays, path)
         assert declaration.layout is not None
         _check_layout(arrays.get("joint_names"), parts, declaration.layout, path)
-        points, valid = self._points(parts)
         count = len(offsets) - 1
+        points, valid = self._points(parts, offsets, _sizes(arrays, count, path))
         class_indices = _integers(arrays["label"], "label", path)
         names = _texts(arrays, "sample_id", count, path) or tuple(f"clip {i}" for i in range(count))
         try:
@@ -89,7 +91,7 @@ class Npz:
                 labels=class_indices,
                 names=names,
                 persons=_persons(declaration, arrays, names, path),
-                splits=None,
+                splits=_texts(arrays, "split", count, path),
                 class_names=_class_names(declaration, arrays, class_indices, path),
                 layout=declaration.layout,
                 coarse=declaration.coarse,
@@ -118,13 +120,22 @@ class Npz:
             raise PiumrError(f"{path}: expected an array `offsets` beside packed frames, but got {', '.join(arrays)}.")
         return parts, _integers(arrays["offsets"], "offsets", path)
 
-    def _points(self, parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _points(
+        self, parts: list[np.ndarray], offsets: np.ndarray, sizes: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Model coordinates (sum T, V, C) and valid (sum T, V)."""
         detected = [np.any(part, axis=(1, 2), keepdims=True)[..., 0] & np.isfinite(part).all(axis=2) for part in parts]
         valid = np.concatenate(detected, axis=1)
         if self.width is not None and self.height is not None:
+            sizes = np.array([[self.width, self.height]])  # one for all
+            offsets = np.array([0, len(valid)])
+        if sizes is not None:
             landmarks = np.concatenate([_with_visibility(part) for part in parts], axis=1)
-            return image_points(landmarks, valid, self.width, self.height)
+            clips = [
+                image_points(landmarks[first:last], valid[first:last], width, height)
+                for first, last, (width, height) in zip(offsets[:-1], offsets[1:], sizes, strict=True)
+            ]
+            return np.concatenate([points for points, _ in clips]), np.concatenate([seen for _, seen in clips])
         points = np.concatenate([part[..., :3] for part in parts], axis=1).astype(np.float32)
         return np.where(valid[..., None], points, np.float32(0)), valid
 
@@ -156,9 +167,9 @@ def _check_layout(names: np.ndarray | None, parts: list[np.ndarray], layout: Lay
         tuple(str(name) for name in np.atleast_1d(names)) if names is not None else layout.joints[: parts[0].shape[1]]
     )
     count = sum(part.shape[1] for part in parts)
-    if count == len(layout) and joints == layout.joints[: parts[0].shape[1]]:
+    if count == len(layout) and same_joints(joints, layout.joints[: parts[0].shape[1]]):
         return
-    known = next((other.name for other in LAYOUTS.values() if other.joints == joints), "an unknown layout")
+    known = next((other.name for other in LAYOUTS.values() if same_joints(other.joints, joints)), "an unknown layout")
     raise PiumrError(
         f"{path}: expected the {len(layout)} joints of layout {layout.name} ({', '.join(layout.joints[:3])}, ...), but "
         f"got {count} joints of {known} ({', '.join(joints[:3])}, ...)."
@@ -177,6 +188,19 @@ def _integers(array: np.ndarray, key: str, path: Path) -> np.ndarray:
     if array.dtype.kind not in "iu" or array.ndim != 1:
         raise PiumrError(f"{path}: expected `{key}` to hold integers in one row, but got {array.dtype} {array.shape}.")
     return array.astype(np.int64)
+
+
+def _sizes(arrays: dict[str, np.ndarray], count: int, path: Path) -> np.ndarray | None:
+    """Width and height of the picture of each clip (N, 2), where the container has them."""
+    if "width" not in arrays and "height" not in arrays:
+        return None
+    sizes = [arrays.get(key, np.empty(0)) for key in ("width", "height")]
+    if any(size.shape != (count,) or size.dtype.kind not in "fiu" for size in sizes):
+        raise PiumrError(
+            f"{path}: expected `width` and `height` to be numbers of shape ({count},), but got shapes "
+            f"{sizes[0].shape} and {sizes[1].shape}."
+        )
+    return np.stack(sizes, axis=1).astype(np.float64)
 
 
 def _texts(arrays: dict[str, np.ndarray], key: str, count: int, path: Path) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ import piumr
 from piumr.data.declaration import (
     LabelRule,
     PersonRule,
+    SplitRule,
     datasets_folder,
     find_declaration,
     load_declaration,
@@ -80,7 +81,9 @@ def test_shipped_declarations_are_right(name):
 
 
 def test_what_is_shipped():
-    assert {"ma52", "utd_mhad", "mp_holistic_signs"} <= set(shipped_datasets())
+    sets = {"ma52", "imigue", "smg", "utd_mhad", "msr_action3d", "nw_ucla", "ntu60", "ui_prmd", "mp_holistic_signs"}
+    forms = {"ma52/openpose-28", "ma52/halpe-44", "imigue/mmn", "ntu60/pyskl", "msr_action3d/npz"}
+    assert set(shipped_datasets()) == {*sets, *forms, "synthetic"}
     assert not list(datasets_folder().rglob("*.py"))
 
 
@@ -111,6 +114,12 @@ def test_what_is_shipped():
         ('column = "subject"', "pattern = 'a(.)'", r"`person`: .*group \(\?P<person>"),
         ('column = "subject"', 'column = "s"\npattern = "x"', "`person`: expected exactly one"),
         ('"persons"', '"person"', "`protocols.a-to-b.kind` to be one of listed, persons.*but got 'person'"),
+        ("[person]", "[split]\npattern = 'v'\n[person]", r"`split`: .*group \(\?P<split>"),
+        ("[person]", "[split]\npatern = 'v'\n[person]", "`split.patern`; did you mean `pattern`"),
+        ("[person]", "[label]\npattern = '(?P<label>a)'\nfirst = 1\nvalues = ['a']\n[person]", "`label`: .*got both"),
+        ("[person]", "[label]\npattern = '(?P<label>a)'\nvalues = ['a', 'a']\n[person]", "`label`: .*got one twice"),
+        ("[person]", "[label]\npattern = '(?P<label>a)'\nvalues = 'a'\n[person]", "`label.values` to be a list"),
+        ('"npz"', '"msr_text"', "expected keys among joints, suffix, but got `options.file`"),
         ('kind = "persons"', "", "`protocols.a-to-b` to be a table with a `kind`"),
         ('test = ["b"]', "test = [1]", r"`protocols.a-to-b.test` to be a list, each entry a text, but got \[1\]"),
         ('test = ["b"]', 'test = ["a"]', "`protocols.a-to-b`: .*but got a in both"),
@@ -134,6 +143,49 @@ def test_a_wrong_declaration_is_refused_with_file_key_expected_and_got(tmp_path,
     assert "\n" not in str(error.value)
 
 
+def test_forms_of_a_set_agree_on_all_that_does_not_depend_on_the_form():
+    for form in (name for name in shipped_datasets() if "/" in name):
+        one, other = load_declaration(form.split("/")[0]), load_declaration(form)
+        assert other.folder == one.folder
+        assert other.class_names == one.class_names
+        assert (other.coarse, other.coarse_names) == (one.coarse, one.coarse_names)
+        assert other.mirror == one.mirror
+        assert other.protocol == one.protocol
+        assert other.layout != one.layout or other.format != one.format
+
+
+def test_a_form_of_ones_own_set(tmp_path):
+    write(tmp_path)
+    (tmp_path / "other.toml").write_text(TOML.replace("mine.npz", "other.npz"))
+    declaration = load_declaration(tmp_path / "other.toml")
+    assert declaration.name == f"{tmp_path.name}/other"
+    assert declaration.format == Npz(file="other.npz")
+    assert declaration.class_names == load_declaration(tmp_path).class_names
+
+
+def test_published_class_names():
+    """Counts and a few names by number, as the authors' tables have them."""
+    expected = {
+        "imigue": (32, {0: "turtle neck", 15: "scratching back", 31: "illustrative body language"}),
+        "msr_action3d": (20, {0: "high arm wave", 19: "pickup and throw"}),
+        "nw_ucla": (10, {0: "pick up with one hand", 9: "carry"}),
+        "ntu60": (60, {0: "drink water", 34: "nod head/bow", 59: "walking apart from each other"}),
+        "ui_prmd": (10, {0: "deep squat", 9: "standing shoulder scaption"}),
+    }
+    for name, (count, some) in expected.items():
+        names = load_declaration(name).class_names
+        assert len(names) == count
+        assert {i: names[i] for i in some} == some
+    assert load_declaration("smg").class_names is None
+
+
+def test_no_person_is_on_both_sides_of_a_declared_list_of_persons():
+    for name in shipped_datasets():
+        for protocol in load_declaration(name).protocols.values():
+            if isinstance(protocol, Persons):
+                assert not set(protocol.train) & set(protocol.test)
+
+
 def test_rules_read_names():
     assert PersonRule(r"_s(?P<person>\d+)").from_name("a1_s02") == "02"
     assert LabelRule(r"^a(?P<label>\d+)", first=1).from_name("a003_s02") == 2
@@ -141,6 +193,14 @@ def test_rules_read_names():
         LabelRule(r"^a(?P<label>.)").from_name("ax")
     with pytest.raises(PiumrError, match="at most 18 digits"):
         LabelRule(r"^a(?P<label>\d+)").from_name("a" + "1" * 5000)
+
+
+def test_labels_may_be_any_texts_in_any_order():
+    rule = LabelRule(r"^(?P<label>[a-z]+)_", values=("wave", "nod"))
+    assert [rule.from_name(name) for name in ("nod_1", "wave_2")] == [1, 0]
+    with pytest.raises(PiumrError, match="'shrug_1' to be one of wave, nod, but got 'shrug'"):
+        rule.from_name("shrug_1")
+    assert SplitRule(r"_v(?P<split>\d)").from_name("a_v3") == "3"
 
 
 def test_a_group_that_took_no_part_is_no_match():

@@ -99,8 +99,39 @@ def test_nobody_seen_is_no_prediction(model):
 
 
 def test_another_layout_names_both(model):
-    with pytest.raises(PiumrError, match=r"mediapipe-33 \(33 joints\).*mediapipe-75 \(75 joints\)"):
-        Recognizer(model[1]).predict(make_poses(layout=get_layout("mediapipe-75")))
+    with pytest.raises(PiumrError, match=r"mediapipe-33 \(33 joints\).*kinect-20 \(20 joints\)"):
+        Recognizer(model[1]).predict(make_poses(layout=get_layout("kinect-20")))
+
+
+def test_a_layout_that_maps_is_mapped(model):
+    """Body and hands for a model of the body: what it sees is the body."""
+    recognizer = Recognizer(model[1], threads=1)
+    poses = make_poses(layout=get_layout("mediapipe-75"))
+    body = PoseSequence(
+        poses.landmarks[:, :33],
+        poses.world,
+        poses.valid[:, :33],
+        poses.timestamps,
+        poses.meta | {"layout": LAYOUT.name, "joints": list(LAYOUT.joints), "edges": []},
+    )
+    mapped, direct = recognizer.predict([poses, body])
+    np.testing.assert_array_equal(mapped.probabilities, direct.probabilities)
+
+
+def test_a_model_of_published_skeletons_is_fed_from_the_extractor(tmp_path):
+    layout, poses = get_layout("openpose-28"), make_poses(layout=get_layout("mediapipe-75"), missing=0)
+    poses.landmarks[..., 3] = 1
+    torch.manual_seed(0)
+    config = ModelConfig(backbone_options={"channels": [12], "depths": [1], "strides": [2]}, frames=8)
+    card = ModelCard(("nod", "wave"), layout, 8, "image")
+    export_onnx(ActionNet(layout, 2, 2, config, tfam=False), card, tmp_path / "model.onnx")
+    recognizer = Recognizer(tmp_path / "model.onnx")
+    points, valid = recognizer.points_of(poses)
+    assert points.shape == (20, 28, 2)
+    assert valid.all()
+    shoulders = points[:, [layout.joints.index(f"{side}_shoulder") for side in ("left", "right")]]
+    np.testing.assert_allclose(points[:, layout.joints.index("neck")], shoulders.mean(axis=1), rtol=1e-6)
+    assert recognizer.predict(poses)[0].label in ("nod", "wave")
 
 
 def test_files_that_are_no_model_of_ours_are_one_clear_error(tmp_path):

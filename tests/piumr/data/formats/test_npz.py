@@ -215,3 +215,42 @@ def test_real_signs(shared_data):
     hips = [clips.layout.joints.index(name) for name in ("left_hip", "right_hip")]
     assert clips.valid[:, hips].mean() < 0.1
     assert clips.valid[:, 0].mean() > 0.9
+
+
+def test_pictures_of_several_sizes(tmp_path):
+    """Sizes beside the clips, as piumr-convert writes them."""
+    rng = np.random.default_rng(0)
+    arrays = container(frames=rng.random((12, 33, 4)).astype(np.float32), joint_names=None)
+    arrays |= {"width": np.array([640, 100]), "height": np.array([480, 200]), "split": np.array(["train", "val"])}
+    arrays["frames"][3, 4] = np.nan
+    np.savez(tmp_path / "mine.npz", **arrays)
+    clips = read_set(declare(tmp_path, "mediapipe-33"))
+    assert clips.splits == ("train", "val")
+    valid = arrays["frames"][..., 3] >= 0.5
+    np.testing.assert_array_equal(clips.valid, valid)
+    scale = np.repeat([[640 / 480, 1], [0.5, 1]], [5, 7], axis=0)[:, None]
+    np.testing.assert_allclose(clips.points[valid], (arrays["frames"][..., :2] * scale)[valid], rtol=1e-6)
+    for changes in ({"width": np.array([640])}, {"height": np.array(["a", "b"])}):
+        np.savez(tmp_path / "mine.npz", **{**arrays, **changes})
+        with pytest.raises(PiumrError, match=r"`width` and `height` to be numbers of shape \(2,\)"):
+            read_set(declare(tmp_path, "mediapipe-33"))
+
+
+def test_real_ui_prmd(shared_data):
+    declaration = load_declaration("ui_prmd")
+    clips = read_set(declaration, shared_data / "skeletons")
+    assert (len(clips), len(clips.class_names), len(set(clips.persons))) == (2000, 10, 10)
+    assert clips.valid.all()
+    splits = declaration.protocols[declaration.protocol].split(clips)
+    assert [len(split.test) for split in splits] == [200] * 10
+    assert all(split.person_disjoint for split in splits)
+    standing = clips.points[clips.labels[np.repeat(np.arange(2000), np.diff(clips.offsets))] == 6]
+    height = np.median(standing, axis=0)[:, 1]
+    order = [
+        height[clips.layout.joints.index(name)] for name in ("head", "chest", "waist", "lower_leg_left", "foot_left")
+    ]
+    assert order == sorted(order, reverse=True)
+    for joint, parent in enumerate(clips.layout.parents):  # bones keep their length, so the names fit the points
+        if joint != parent:
+            lengths = np.linalg.norm(standing[:, joint] - standing[:, parent], axis=1)
+            assert lengths.std() < 0.1
