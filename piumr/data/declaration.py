@@ -30,9 +30,6 @@ folder: ``ma52/openpose-28.toml`` is the data set ``ma52/openpose-28``. The keys
     first = 1                                # the number that stands for class 0 (default 0), or ...
     # values = ["01", "02", "05"]            # ... the texts that stand for the classes, in their order
 
-    [split]                                  # only where a clip's name says which list or camera it belongs to
-    pattern = '_v(?P<split>\d+)$'
-
     [protocols.odd-even]                     # any number; `kind` is one of piumr.data.protocols.KINDS, ...
     kind = "persons"                         # ... the other keys are the fields of that kind
     train = ["1", "3", "5", "7"]
@@ -167,33 +164,6 @@ class LabelRule:
 
 
 @dataclass(frozen=True)
-class SplitRule:
-    """How the list or the camera that a clip belongs to is read from its name.
-
-    Attributes:
-        pattern: regular expression with a group named ``split``, searched in the clip's name.
-    """
-
-    pattern: str
-
-    def __post_init__(self) -> None:
-        """Check the rule.
-
-        Raises:
-            PiumrError: if the pattern is no expression with a group ``split``.
-        """
-        _check_pattern(self.pattern, "split")
-
-    def from_name(self, name: str) -> str:
-        """The split in a clip's name.
-
-        Raises:
-            PiumrError: if the pattern does not occur in it.
-        """
-        return _search(self.pattern, name, "split")
-
-
-@dataclass(frozen=True)
 class Declaration:
     """A checked ``dataset.toml``.
 
@@ -213,7 +183,6 @@ class Declaration:
         mirror: mirroring left and right keeps the labels.
         person: how the person is read from a clip, where the set tells.
         label: how the label is read from a clip's name, where it is part of it.
-        split: how the list or camera is read from a clip's name, where it is part of it.
         protocols: the declared protocols and the generic ones, by name.
         protocol: name of the default protocol; empty where the set must be read first (person folds if there are
             persons, else a random hold-out).
@@ -234,7 +203,6 @@ class Declaration:
     mirror: bool = False
     person: PersonRule | None = None
     label: LabelRule | None = None
-    split: SplitRule | None = None
     protocols: Mapping[str, Protocol] = field(default_factory=lambda: dict(GENERIC))
     protocol: str = ""
 
@@ -257,7 +225,6 @@ class _Table:
     options: dict[str, Any] = field(default_factory=dict)
     person: dict[str, Any] = field(default_factory=dict)
     label: dict[str, Any] = field(default_factory=dict)
-    split: dict[str, Any] = field(default_factory=dict)
     protocols: dict[str, Any] = field(default_factory=dict)
 
 
@@ -338,7 +305,6 @@ def load_declaration(dataset: str | Path) -> Declaration:
         mirror=table.mirror,
         person=_from_table(PersonRule, table.person, file, "person.") if table.person else None,
         label=_from_table(LabelRule, table.label, file, "label.") if table.label else None,
-        split=_from_table(SplitRule, table.split, file, "split.") if table.split else None,
         protocols=protocols,
         protocol=table.protocol,
     )

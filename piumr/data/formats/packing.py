@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def read_files(
     declaration: Declaration, data: Path, suffix: str, read: Callable[[Path], tuple[Points, Mask]]
 ) -> SkeletonSet:
-    """A set of one clip a file, whose names say label, person and split.
+    """A set of one clip a file, whose names say label and person.
 
     Args:
         declaration: of the set; it has a ``label`` pattern.
@@ -74,7 +74,7 @@ def pack(
         class_names: K names.
         layout: the joints; None for the declared ones.
         persons: N person ids; None reads them from the names where the declaration says how.
-        splits: N names of lists; None reads them from the names where the declaration says how.
+        splits: N names of lists, where the set comes with such.
 
     Raises:
         PiumrError: if something does not fit; see :class:`piumr.data.clips.SkeletonSet`.
@@ -83,8 +83,6 @@ def pack(
     assert joints is not None
     if persons is None and declaration.person is not None and declaration.person.pattern:
         persons = [declaration.person.from_name(name) for name in names]
-    if splits is None and declaration.split is not None:
-        splits = [declaration.split.from_name(name) for name in names]
     points = np.concatenate([points for points, _ in clips])
     valid = np.concatenate([valid for _, valid in clips])
     return SkeletonSet(

@@ -9,7 +9,6 @@ import piumr
 from piumr.data.declaration import (
     LabelRule,
     PersonRule,
-    SplitRule,
     datasets_folder,
     find_declaration,
     load_declaration,
@@ -114,8 +113,6 @@ def test_what_is_shipped():
         ('column = "subject"', "pattern = 'a(.)'", r"`person`: .*group \(\?P<person>"),
         ('column = "subject"', 'column = "s"\npattern = "x"', "`person`: expected exactly one"),
         ('"persons"', '"person"', "`protocols.a-to-b.kind` to be one of listed, persons.*but got 'person'"),
-        ("[person]", "[split]\npattern = 'v'\n[person]", r"`split`: .*group \(\?P<split>"),
-        ("[person]", "[split]\npatern = 'v'\n[person]", "`split.patern`; did you mean `pattern`"),
         ("[person]", "[label]\npattern = '(?P<label>a)'\nfirst = 1\nvalues = ['a']\n[person]", "`label`: .*got both"),
         ("[person]", "[label]\npattern = '(?P<label>a)'\nvalues = ['a', 'a']\n[person]", "`label`: .*got one twice"),
         ("[person]", "[label]\npattern = '(?P<label>a)'\nvalues = 'a'\n[person]", "`label.values` to be a list"),
@@ -200,7 +197,6 @@ def test_labels_may_be_any_texts_in_any_order():
     assert [rule.from_name(name) for name in ("nod_1", "wave_2")] == [1, 0]
     with pytest.raises(PiumrError, match="'shrug_1' to be one of wave, nod, but got 'shrug'"):
         rule.from_name("shrug_1")
-    assert SplitRule(r"_v(?P<split>\d)").from_name("a_v3") == "3"
 
 
 def test_a_group_that_took_no_part_is_no_match():

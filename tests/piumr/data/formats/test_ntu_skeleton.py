@@ -38,7 +38,6 @@ def test_one_body(data):
     clips = read_set(NTU, data)
     assert clips.class_names[clips.labels[0]] == "tear up paper"
     assert clips.persons == ("003",)
-    assert clips.splits == ("002",)
     assert clips.valid.all()
     np.testing.assert_allclose(clips.points, real, atol=1e-6)
 
@@ -135,4 +134,4 @@ def test_protocols(data):
         ["003"],
     )
     (split,) = NTU.protocols["cross-view"].split(clips)
-    assert [clips.splits[i] for i in split.test] == ["001"]
+    assert [clips.names[i] for i in split.test] == ["S001C001P001R001A001"]

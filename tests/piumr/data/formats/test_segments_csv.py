@@ -52,7 +52,8 @@ def test_imigue(data):
     write_imigue(data, "validate", 8, [(1, 2, 4)])
     clips = read_set(IMIGUE, data)
     assert [clips.class_names[i] for i in clips.labels] == ["illustrative body language", "touching jaw", "turtle neck"]
-    assert clips.splits == ("train", "train", "validate")
+    (split,) = IMIGUE.protocols["official"].split(clips)
+    assert [(list(split.train), list(split.test))] == [([0, 1], [2])]
     assert clips.persons is None
     assert clips.points.shape == (4 + 20 + 3, 22, 2)
     # the kit's own list: nose, neck, arms, eyes and ears of OpenPose's 25 points, then five points of each hand
