@@ -47,28 +47,25 @@ Every set can also be split by the protocols of :data:`piumr.data.protocols.GENE
 from __future__ import annotations
 
 import csv
-import difflib
 import math
 import re
 import tomllib
-import types
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import piumr
 from piumr.data.formats import FORMATS, Format
 from piumr.data.formats.pose_cache import PoseCache
 from piumr.data.labels import MAX_DIGITS
 from piumr.data.protocols import GENERIC, KINDS, Protocol
+from piumr.data.toml_table import choose, from_table, wrong
 from piumr.errors import PiumrError
 from piumr.layouts import Layout, get_layout
 
 MAX_BYTES = 1 << 20
 """Largest ``dataset.toml`` and classes file that are read."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -275,20 +272,20 @@ def load_declaration(dataset: str | Path) -> Declaration:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError also for thousands of digits, the other for brackets
         raise PiumrError(f"{file}: expected a TOML file, but got a syntax error: {error}.") from None
-    table = _from_table(_Table, raw, file)
-    reader = _from_table(_choose(FORMATS, table.format, file, "format"), table.options, file, "options.")
+    table = from_table(_Table, raw, file)
+    reader = from_table(choose(FORMATS, table.format, file, "format"), table.options, file, "options.")
     if not table.layout and not reader.carries_layout:
-        raise _wrong(file, "layout", "the name of a layout", None)
+        raise wrong(file, "layout", "the name of a layout", None)
     try:
         layout = get_layout(table.layout) if table.layout else None
     except PiumrError as error:
         raise PiumrError(f"{file}: key `layout`: {error}") from None
     if table.fps is not None and not 0 < table.fps < math.inf:
-        raise _wrong(file, "fps", "a positive number", table.fps)
+        raise wrong(file, "fps", "a positive number", table.fps)
     class_names, coarse, coarse_names = _classes(table, file)
     protocols = {**GENERIC, **{name: _protocol(name, entry, file) for name, entry in table.protocols.items()}}
     if table.protocol:
-        _choose(protocols, table.protocol, file, "protocol")
+        choose(protocols, table.protocol, file, "protocol")
     return Declaration(
         name=_name(file.resolve()),
         folder=file.parent,
@@ -303,8 +300,8 @@ def load_declaration(dataset: str | Path) -> Declaration:
         coarse=coarse,
         coarse_names=coarse_names,
         mirror=table.mirror,
-        person=_from_table(PersonRule, table.person, file, "person.") if table.person else None,
-        label=_from_table(LabelRule, table.label, file, "label.") if table.label else None,
+        person=from_table(PersonRule, table.person, file, "person.") if table.person else None,
+        label=from_table(LabelRule, table.label, file, "label.") if table.label else None,
         protocols=protocols,
         protocol=table.protocol,
     )
@@ -332,9 +329,9 @@ def _name(file: Path) -> str:
 def _protocol(name: str, entry: Any, file: Path) -> Protocol:
     where = f"protocols.{name}"
     if not isinstance(entry, dict) or "kind" not in entry:
-        raise _wrong(file, where, "a table with a `kind`", entry)
-    kind = _choose(KINDS, entry["kind"], file, f"{where}.kind")
-    return _from_table(kind, {key: value for key, value in entry.items() if key != "kind"}, file, f"{where}.")
+        raise wrong(file, where, "a table with a `kind`", entry)
+    kind = choose(KINDS, entry["kind"], file, f"{where}.kind")
+    return from_table(kind, {key: value for key, value in entry.items() if key != "kind"}, file, f"{where}.")
 
 
 def _classes(
@@ -343,11 +340,11 @@ def _classes(
     """Class names, coarse class of each class and coarse names, from the classes file."""
     if not table.classes:
         if table.coarse:
-            raise _wrong(file, "classes", "a classes file, since `coarse` names a column of it", None)
+            raise wrong(file, "classes", "a classes file, since `coarse` names a column of it", None)
         return None, None, None
     path = file.parent / table.classes
     if Path(table.classes).name != table.classes or not path.is_file():
-        raise _wrong(file, "classes", "the name of a csv file beside it", table.classes)
+        raise wrong(file, "classes", "the name of a csv file beside it", table.classes)
     rows = _read_csv(path)
     columns = list(rows[0]) if rows else []
     for column in ("id", "name", *([table.coarse] if table.coarse else [])):
@@ -368,76 +365,6 @@ def _classes(
         return names, None, None
     coarse_names = tuple(dict.fromkeys(row[table.coarse] for row in rows))
     return names, tuple(coarse_names.index(row[table.coarse]) for row in rows), coarse_names
-
-
-def _from_table(cls: type[T], table: dict[str, Any], file: Path, where: str = "") -> T:
-    """Build a dataclass from a TOML table; its fields and their types are the schema."""
-    hints = get_type_hints(cls)
-    known = {entry.name: entry for entry in fields(cls)}  # type: ignore[arg-type]
-    for key in table:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean `{close[0]}`?" if close else "."
-            raise PiumrError(f"{file}: expected keys among {', '.join(known)}, but got `{where}{key}`{hint}")
-    values = {}
-    for key, entry in known.items():
-        if key in table:
-            accepted, values[key] = _convert(table[key], hints[key])
-            if not accepted:
-                raise _wrong(file, where + key, _describe(hints[key]), table[key])
-        elif entry.default is MISSING and entry.default_factory is MISSING:
-            raise _wrong(file, where + key, _describe(hints[key]), None)
-    try:
-        return cls(**values)
-    except PiumrError as error:
-        raise PiumrError(f"{file}: key `{where.rstrip('.')}`: {error}.") from None
-
-
-def _convert(value: Any, hint: Any) -> tuple[bool, Any]:
-    """Whether a TOML value has the type ``hint``, and the value as that type (lists as tuples)."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True, value
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:  # TOML's integers have 64 bits
-        return False, None
-    if origin in (Union, types.UnionType):
-        return next((result for result in (_convert(value, a) for a in arguments) if result[0]), (False, None))
-    if origin is Literal:
-        return value in arguments, value
-    if origin is tuple and isinstance(value, list):
-        items = [_convert(item, arguments[0]) for item in value]
-        return all(accepted for accepted, _ in items), tuple(item for _, item in items)
-    if origin in (dict, Mapping) and isinstance(value, dict):
-        pairs = {key: _convert(item, arguments[1]) for key, item in value.items()}
-        return all(accepted for accepted, _ in pairs.values()), {key: item for key, (_, item) in pairs.items()}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return True, float(value)
-    accepted = isinstance(hint, type) and origin is None and isinstance(value, hint)
-    return accepted and not (isinstance(value, bool) and hint is not bool), value
-
-
-def _describe(hint: Any) -> str:
-    """A type in a user's words."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(_describe(a) for a in arguments if a is not type(None))
-    if origin is Literal:
-        return " or ".join(repr(a) for a in arguments)
-    if origin is tuple:
-        return f"a list, each entry {_describe(arguments[0])}"
-    if origin in (dict, Mapping):
-        return "a table"
-    return {str: "a text", int: "an integer", float: "a number", bool: "true or false"}.get(hint, str(hint))
-
-
-def _choose(choices: Mapping[str, T], name: Any, file: Path, key: str) -> T:
-    if not isinstance(name, str) or name not in choices:
-        raise _wrong(file, key, f"one of {', '.join(choices)}", name)
-    return choices[name]
-
-
-def _wrong(file: Path, key: str, expected: str, got: Any) -> PiumrError:
-    return PiumrError(f"{file}: expected `{key}` to be {expected}, but got {'nothing' if got is None else repr(got)}.")
 
 
 def _read_text(path: Path) -> str:
