@@ -171,26 +171,31 @@ def scaling(folder: Path, rounds: int, scratch: Path) -> dict[str, dict[str, flo
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for round_ in range(rounds):
         for name, commands in runs.items():
-            out = scratch / f"{round_}-{name.replace(' ', '')}"
-            started = time.perf_counter()
+            outs = [scratch / f"{round_}-{name.replace(' ', '')}-{i}" for i in range(len(commands))]
             processes = [
                 subprocess.Popen(
                     [*prefix, sys.executable, "-m", "pose_extract.cli", folder, "--out", out, *arguments],
                     stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
                 )
-                for prefix, arguments in commands
+                for out, (prefix, arguments) in zip(outs, commands, strict=True)
             ]
-            if any(process.wait() for process in processes):
+            if any([process.wait() for process in processes]):
                 raise SystemExit(f"the extraction of {folder} failed")
-            seconds = time.perf_counter() - started
-            frames = sum(json.loads(line)["frames"] for line in (out / "index.jsonl").read_text().splitlines())
-            rates[name].append(frames / seconds)
+            rates[name].append(sum(steady_rate(out) for out in outs))
     for kind in (", pinned", ""):
         pairs = zip(rates[f"2 workers{kind}"], rates[f"1 worker{kind}"], strict=True)
         rates[f"2 against 1{kind}"] = [two / one for two, one in pairs]
     for name, values in rates.items():
         print(f"{name}: {spread(values)}")
     return {name: spread(values) for name, values in rates.items()}
+
+
+def steady_rate(out: Path) -> float:
+    """Frames per second from the first clip that was finished to the last: without the start of the processes."""
+    rows = [json.loads(line) for line in (out / "index.jsonl").read_text().splitlines()]
+    ends = sorted(((out / f"{row['name']}.npz").stat().st_mtime, row["frames"]) for row in rows)
+    return sum(frames for _, frames in ends[1:]) / (ends[-1][0] - ends[0][0])
 
 
 if __name__ == "__main__":
