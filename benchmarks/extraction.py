@@ -180,7 +180,8 @@ def scaling(folder: Path, rounds: int, scratch: Path) -> dict[str, dict[str, flo
                 )
                 for out, (prefix, arguments) in zip(outs, commands, strict=True)
             ]
-            if any([process.wait() for process in processes]):
+            codes = [process.wait() for process in processes]
+            if any(codes):
                 raise SystemExit(f"the extraction of {folder} failed")
             rates[name].append(sum(steady_rate(out) for out in outs))
     for kind in (", pinned", ""):
