@@ -97,13 +97,13 @@ class Recognizer:
         """Classify pose sequences, each as one clip.
 
         Args:
-            poses: one or several; their layout must be the model's.
+            poses: one or several; their joints must include the model's.
 
         Returns:
             One prediction a sequence, in order.
 
         Raises:
-            PiumrError: if a sequence has another layout, or the model takes metric skeletons.
+            PiumrError: if a sequence lacks a joint of the model's layout, or the model takes metric skeletons.
         """
         sequences = [poses] if isinstance(poses, PoseSequence) else list(poses)
         return self.predict_clips([self.points_of(sequence) for sequence in sequences])
@@ -116,7 +116,7 @@ class Recognizer:
         """
         layout = self.card.layout
         joints = tuple(poses.meta.get("joints", ()))
-        if joints != layout.joints:
+        if not set(layout.joints) <= set(joints):
             raise PiumrError(
                 f"Expected poses of layout {layout.name} ({len(layout)} joints), which the model was trained on, but "
                 f"got {poses.meta.get('layout', 'an unnamed layout')} ({len(joints)} joints)."
@@ -125,7 +125,9 @@ class Recognizer:
             raise PiumrError(
                 "Expected a model of image coordinates, but this one takes metric skeletons: use `predict_clips`."
             )
-        return image_points(poses.landmarks, poses.valid, poses.meta["width"], poses.meta["height"])
+        chosen = list(layout.indices_in(joints))
+        landmarks, valid = poses.landmarks[:, chosen], poses.valid[:, chosen]
+        return image_points(landmarks, valid, poses.meta["width"], poses.meta["height"])
 
     def predict_clips(self, clips: Sequence[tuple[Points, Mask]]) -> list[Prediction]:
         """Classify clips in model coordinates.

@@ -7,8 +7,11 @@ from piumr.errors import PiumrError
 from piumr.layouts.kinect import KINECT_20
 from piumr.layouts.layout import PARTS, Layout
 from piumr.layouts.mediapipe import MEDIAPIPE_33, MEDIAPIPE_75
+from piumr.layouts.micro import MEDIAPIPE_MICRO
 
-LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (MEDIAPIPE_33, MEDIAPIPE_75, KINECT_20)}
+LAYOUTS: dict[str, Layout] = {
+    layout.name: layout for layout in (MEDIAPIPE_33, MEDIAPIPE_75, MEDIAPIPE_MICRO, KINECT_20)
+}
 """The shipped layouts by name."""
 
 

@@ -99,8 +99,20 @@ def test_nobody_seen_is_no_prediction(model):
 
 
 def test_another_layout_names_both(model):
-    with pytest.raises(PiumrError, match=r"mediapipe-33 \(33 joints\).*mediapipe-75 \(75 joints\)"):
-        Recognizer(model[1]).predict(make_poses(layout=get_layout("mediapipe-75")))
+    with pytest.raises(PiumrError, match=r"mediapipe-33 \(33 joints\).*kinect-20 \(20 joints\)"):
+        Recognizer(model[1]).predict(make_poses(layout=get_layout("kinect-20")))
+
+
+def test_joints_are_found_by_name_in_poses_that_have_more(model):
+    recognizer, wide = Recognizer(model[1], threads=1), make_poses(layout=get_layout("mediapipe-75"))
+    order = np.random.default_rng(1).permutation(75)
+    meta = wide.meta | {"layout": "mixed", "joints": [wide.meta["joints"][i] for i in order], "edges": []}
+    mixed = PoseSequence(wide.landmarks[:, order], wide.world, wide.valid[:, order], wide.timestamps, meta)
+    meta = wide.meta | {"layout": LAYOUT.name, "joints": list(LAYOUT.joints), "edges": []}
+    body = PoseSequence(wide.landmarks[:, :33], wide.world, wide.valid[:, :33], wide.timestamps, meta)
+    a, b, c = recognizer.predict([body, wide, mixed])
+    assert np.array_equal(a.probabilities, b.probabilities)
+    assert np.array_equal(a.probabilities, c.probabilities)
 
 
 def test_files_that_are_no_model_of_ours_are_one_clear_error(tmp_path):

@@ -83,8 +83,8 @@ def test_a_seated_person_is_the_right_way_up(clips):
 @pytest.mark.parametrize(
     ("action", "landmarks", "target", "reach"),
     [
-        ("touching nose", (8,), (0,), 0.05),
-        ("rubbing eyes", (8,), (2, 5), 0.05),
+        ("touching nose", (8,), (0,), 0.06),
+        ("rubbing eyes", (8,), (2, 5), 0.06),
         ("pushing glasses", (8,), (1, 4, 0), 0.07),
         ("covering mouth", (5, 9, 13), (9, 10), 0.07),
         ("scratching or touching neck", (8, 12, 16), (7, 8, 11, 12), 0.19),
