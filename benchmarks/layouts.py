@@ -107,10 +107,10 @@ def latency(layout: Layout, classes: int) -> tuple[float, float]:
 
 
 def table(rows: list[dict[str, Any]], clips: SkeletonSet) -> str:
-    """Markdown: accuracy and worst person on pooled out-of-fold predictions, mean and std over seeds, beside the cost."""
+    """Markdown: figures on pooled out-of-fold predictions, mean and standard deviation over seeds, beside the cost."""
     assert clips.persons is not None
     lines = [
-        "| layout | joints | parameters | s per training | ms per clip | seeds | accuracy | mean person | worst person |",
+        "| layout | joints | parameters | s / training | ms / clip | seeds | accuracy | mean person | worst person |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, layout in LAYOUTS.items():

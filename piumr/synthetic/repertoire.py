@@ -30,7 +30,7 @@ def _arm(pronation: float, flexion: float = 0.0, flare: float | None = None) -> 
     return angles if flare is None else {**angles, "elbow.flare": flare}
 
 
-STRETCHED_ARMS = Touch("both.hand", Anchor("arm", (0.25, -0.28, 0.76)), PALM, OPEN, _arm(-30, -10))
+STRETCHED_ARMS = Touch("both.hand", Anchor("arm", (0.25, -0.15, 0.78)), PALM, OPEN, _arm(-30, -10))
 STRETCHED_FOOT = Touch("acting.foot", Anchor("floor", (0.0, 0.0, 1.8)), angles={"foot.pitch": -8})
 LEGS_APART = (Move("both.foot.x", 0.28), Move("both.knee.out", 18))
 
