@@ -1,8 +1,8 @@
 """Which joints does a micro-action need? Accuracy and cost of layouts of MediaPipe's landmarks, by person folds.
 
-The candidates for ``mediapipe-micro`` keep 23 body points (or all 33) and some points of each hand. All get the same
-small network, schedule, folds and seeds; nobody is on both sides of a fold, and the last weights are tested. One JSON
-line a training is appended to the output file, so a run can be stopped and started again.
+``mediapipe-micro`` (23 body points, 12 of each hand: tips, middle joints, three knuckles) beside the layouts it was
+chosen from. All get the same small network, schedule, folds and seeds; nobody is on both sides of a fold, and the last
+weights are tested. One JSON line a training is appended to the output file, so a run can be stopped and started again.
 
     python benchmarks/layouts.py --data ../shared/data/skeletons --out layouts.jsonl
 """
@@ -28,7 +28,7 @@ from piumr.data.source import DataConfig, load_set
 from piumr.data.store import ClipStore
 from piumr.layouts.layout import Layout
 from piumr.layouts.mediapipe import MEDIAPIPE_33, MEDIAPIPE_75
-from piumr.layouts.micro import BODY, FINGERS, SIDES
+from piumr.layouts.micro import BODY, FINGERS, MEDIAPIPE_MICRO, SIDES
 from piumr.metrics import evaluate
 from piumr.model import ActionNet, ModelConfig
 from piumr.training.config import OptimConfig, TrainConfig
@@ -46,7 +46,6 @@ def candidate(name: str, body: tuple[str, ...], hand: tuple[str, ...]) -> Layout
 
 TIPS = tuple(f"{finger}_tip" for finger in FINGERS)
 KNUCKLES = tuple(f"{finger}_mcp" for finger in FINGERS)
-MIDDLES = tuple(f"{finger}_pip" for finger in FINGERS[1:])
 
 LAYOUTS = {
     layout.name: layout
@@ -54,11 +53,7 @@ LAYOUTS = {
         MEDIAPIPE_33,
         candidate("33 body + 2 x 5 tips", MEDIAPIPE_33.joints, TIPS),
         candidate("23 body + 2 x 10 tips, knuckles", BODY, KNUCKLES + TIPS),
-        candidate(
-            "23 body + 2 x 12 tips, middle joints, 3 knuckles",
-            BODY,
-            ("index_mcp", "middle_mcp", "pinky_mcp", *MIDDLES, *TIPS),
-        ),
+        MEDIAPIPE_MICRO,
         MEDIAPIPE_75,
     )
 }
