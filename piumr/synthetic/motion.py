@@ -23,27 +23,27 @@ FRAMES = (50, 70)
 TAKE_STREAM = 1
 
 COMPANY = {
-    "torso.pitch": 3.5,
-    "torso.yaw": 4.0,
-    "torso.roll": 3.0,
-    "head.pitch": 6.0,
-    "head.yaw": 8.0,
-    "head.roll": 6.0,
-    "both.shoulder.lift": 2.5,
-    "both.shoulder.forward": 3.0,
-    "acting.foot.pitch": 4.0,
-    "other.foot.pitch": 4.0,
-    "both.knee.out": 3.0,
-    "other.hand.x": 0.03,
-    "other.hand.y": 0.02,
-    "other.hand.z": 0.04,
-    "other.forearm.pronation": 10.0,
+    "torso.pitch": 4.0,
+    "torso.yaw": 5.0,
+    "torso.roll": 4.0,
+    "head.pitch": 8.0,
+    "head.yaw": 10.0,
+    "head.roll": 8.0,
+    "both.shoulder.lift": 3.0,
+    "both.shoulder.forward": 4.0,
+    "acting.foot.pitch": 5.0,
+    "other.foot.pitch": 5.0,
+    "both.knee.out": 4.0,
+    "other.hand.x": 0.04,
+    "other.hand.y": 0.03,
+    "other.hand.z": 0.06,
+    "other.forearm.pronation": 12.0,
 }
 """What moves along with an action (standard deviation over persons, in the channel's unit), as a person's habit."""
 
-EXTENT, RATE, DURATION = 0.45, 0.3, 0.18
+EXTENT, RATE, DURATION = 0.5, 0.3, 0.18
 """Standard deviations over persons of the logarithm of an action's extent, rate and duration."""
-PLACE, ANGLE, GRIP = 0.1, 15.0, 0.15
+PLACE, ANGLE, GRIP = 0.1, 18.0, 0.15
 """Standard deviations over persons of where a touch ends (lengths of that part), of its angles and its fingers."""
 
 
@@ -59,6 +59,8 @@ class Take:
         swapped: the person uses the less preferred hand this time.
         toward: 1 to the person's usual side, -1 to the other one, for sideways movements.
         lean: degrees the trunk differs from the person's usual posture.
+        gaze: (3,) degrees the head differs from it: pitch, yaw, roll.
+        habit: how strongly the person's habits go along with the action this time.
         hands: (2, 2) shift of the resting hands outward and forward, in arm lengths; left, right.
         phases: (8,) where the idle movements and the tremor are in their cycle, in turns.
     """
@@ -70,6 +72,8 @@ class Take:
     swapped: bool
     toward: int
     lean: float
+    gaze: Array
+    habit: float
     hands: Array
     phases: Array
 
@@ -84,13 +88,15 @@ def sample_take(seed: int, person: int, action: int, take: int) -> Take:
         amplitude=float(np.exp(0.1 * rng.standard_normal())),
         swapped=bool(rng.random() < 0.06),
         toward=-1 if rng.random() < 0.15 else 1,
-        lean=float(rng.normal(0, 1.5)),
-        hands=rng.normal(0, 0.015, (2, 2)),
+        lean=float(rng.normal(0, 2.5)),
+        gaze=rng.normal(0, 4.0, 3),
+        habit=float(rng.uniform(0.3, 1.3)),
+        hands=rng.normal(0, 0.03, (2, 2)),
         phases=rng.random(8),
     )
 
 
-def dialect_of(action: Action, dialect: int) -> Action:
+def dialect_of(action: Action, dialect: int, habit: float) -> Action:
     """One person's own form of an action.
 
     The motions are the same, each in the person's extent, rate and place, and with them go small movements of other
@@ -99,10 +105,11 @@ def dialect_of(action: Action, dialect: int) -> Action:
     Args:
         action: as declared.
         dialect: a person's seed; the form depends on it and on the action's number alone.
+        habit: factor on the movements that go along.
     """
     rng = np.random.default_rng(np.random.SeedSequence(dialect, spawn_key=(action.index,)))
     side = int(rng.choice((-1, 1)))
-    company = tuple(Move(channel, float(rng.normal(0, spread))) for channel, spread in COMPANY.items())
+    company = tuple(Move(channel, habit * float(rng.normal(0, spread))) for channel, spread in COMPANY.items())
     motions = tuple(_own_form(motion, rng, side) for motion in action.motions)
     return replace(action, seconds=action.seconds * float(np.exp(rng.normal(0, DURATION))), motions=motions + company)
 
@@ -134,7 +141,7 @@ def perform(action: Action | None, person: Person, take: Take) -> tuple[dict[str
     _idle(channels, person, take, time)
     if action is None:
         return channels, []
-    return channels, _act(channels, dialect_of(action, person.dialect), person, take, time - take.onset)
+    return channels, _act(channels, dialect_of(action, person.dialect, take.habit), person, take, time - take.onset)
 
 
 def acting_side(person: Person, take: Take) -> str:
@@ -147,6 +154,8 @@ def _rest(person: Person, take: Take) -> dict[str, Array]:
     posture, manner = person.posture, person.manner
     channels = {name: np.zeros(take.frames) for name in CHANNELS}
     channels["torso.pitch"] += posture.lean + take.lean
+    for axis, degrees in zip(("pitch", "yaw", "roll"), take.gaze, strict=True):
+        channels[f"head.{axis}"] += degrees
     for side, shift in zip(SIDES, take.hands, strict=True):
         for name, value in (
             ("knee.out", posture.knees),
