@@ -32,7 +32,7 @@ from piumr.preprocessing import normalise, resample
 
 PERSONS = ("unseen", "seen")
 INPUTS = ("ordered", "shuffled", "single frame")
-LAYOUT, FRAMES, EPOCHS, BATCH = "mediapipe-micro", 16, 20, 16
+LAYOUT, FRAMES, EPOCHS, BATCH = "mediapipe-micro", 16, 24, 16
 PROBE_FRAMES = 32
 
 

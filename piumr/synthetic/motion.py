@@ -41,9 +41,9 @@ COMPANY = {
 }
 """What moves along with an action (standard deviation over persons, in the channel's unit), as a person's habit."""
 
-EXTENT, RATE, DURATION = 0.5, 0.3, 0.18
+EXTENT, RATE, DURATION = 0.5, 0.35, 0.2
 """Standard deviations over persons of the logarithm of an action's extent, rate and duration."""
-PLACE, ANGLE, GRIP = 0.1, 18.0, 0.15
+PLACE, ANGLE, GRIP = 0.11, 20.0, 0.2
 """Standard deviations over persons of where a touch ends (lengths of that part), of its angles and its fingers."""
 
 
@@ -90,7 +90,7 @@ def sample_take(seed: int, person: int, action: int, take: int) -> Take:
         toward=-1 if rng.random() < 0.15 else 1,
         lean=float(rng.normal(0, 2.5)),
         gaze=rng.normal(0, 4.0, 3),
-        habit=float(rng.uniform(0.3, 1.3)),
+        habit=float(rng.uniform(0.5, 1.4)),
         hands=rng.normal(0, 0.03, (2, 2)),
         phases=rng.random(8),
     )

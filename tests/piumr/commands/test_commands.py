@@ -89,13 +89,13 @@ def test_infer_writes_a_json_line_a_source(trained, capfd):
 
 def test_infer_lists_what_fails_and_goes_on(trained, tmp_path, capfd):
     write_clip(tmp_path / "good.npz", 99)
-    write_clip(tmp_path / "other.npz", 99, get_layout("mediapipe-75"))
+    write_clip(tmp_path / "other.npz", 99, get_layout("kinect-20"))
     (tmp_path / "torn.npz").write_bytes((tmp_path / "good.npz").read_bytes()[:500])
     (tmp_path / "text.npz").write_text("hello")
     assert run("infer", trained / "run" / "model.onnx", tmp_path, "--out", tmp_path / "lines.jsonl") == 1
     printed = capfd.readouterr().err
     assert "mediapipe-33" in printed
-    assert "mediapipe-75" in printed
+    assert "kinect-20" in printed
     assert "torn.npz" in printed
     assert "3 of 4" in printed
     assert [json.loads(line)["source"] for line in (tmp_path / "lines.jsonl").open()] == [str(tmp_path / "good.npz")]
