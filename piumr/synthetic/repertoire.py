@@ -41,12 +41,7 @@ BODY = (
         "sitting straightly",
         "body",
         1.2,
-        (
-            Move("torso.pitch", -7),
-            Move("pelvis.y", 0.08),
-            Move("both.shoulder.forward", -11),
-            Move("head.pitch", -7),
-        ),
+        (Move("torso.pitch", -7), Move("pelvis.y", 0.08), Move("both.shoulder.forward", -11), Move("head.pitch", -7)),
         course="there",
     ),
     Action(
