@@ -28,7 +28,7 @@ from piumr.synthetic import synthetic_set
 from piumr.training.config import OptimConfig, TrainConfig
 from piumr.training.fit import fit, predict
 
-LAYOUT, PERSONS, TAKES, FRAMES, EPOCHS = "mediapipe-micro", 6, 2, 16, 20
+LAYOUT, PERSONS, TAKES, FRAMES, EPOCHS, BATCH = "mediapipe-micro", 6, 2, 16, 30, 16
 SHARES = (0.1, 0.3, 0.5)
 HANDS = ("left hand", "right hand")
 
@@ -37,7 +37,8 @@ def measure(seed: int) -> dict[str, float]:
     """Accuracy by condition of one training."""
     clips = synthetic_set(persons=PERSONS, takes=TAKES, seed=0).in_layout(get_layout(LAYOUT))
     split = SharedFolds(3).split(clips)[0]
-    config = TrainConfig(method="erm", model=ModelConfig(frames=FRAMES), optim=OptimConfig(epochs=EPOCHS), seed=seed)
+    optim = OptimConfig(epochs=EPOCHS, batch_size=BATCH)
+    config = TrainConfig(method="erm", model=ModelConfig(frames=FRAMES), optim=optim, seed=seed)
     net = fit(ClipStore.pack(clips, FRAMES), split.train, config, progress=False).net
     labels = clips.labels[split.test]
 
@@ -68,6 +69,7 @@ def main() -> None:
         "takes": TAKES,
         "frames": FRAMES,
         "epochs": EPOCHS,
+        "batch_size": BATCH,
         "mean_run": RUN,
         "python": platform.python_version(),
         "torch": torch.__version__,
