@@ -140,5 +140,5 @@ def test_a_mask_costs_less_than_zeros_where_hands_go_missing():
     """30 % of the hands drop out at test time: the model is told, or gets the point (0, 0) instead."""
     accuracy = runpy.run_path(str(BENCHMARK))["measure"](seed=0)
     whole, masked, zeroed = (accuracy[name] for name in ("nothing lost", "30% masked", "30% zero-filled"))
-    assert whole > 0.4
+    assert whole > 0.3
     assert whole - masked < 0.3 * (whole - zeroed)
