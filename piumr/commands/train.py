@@ -21,6 +21,7 @@ def train(
     labels: Path | None = None,
     protocol: str = "",
     fold: int = 1,
+    layout: str = "",
     method: Method = "piumr",
     select: Select = "last",
     out: Path | None = None,
@@ -44,6 +45,7 @@ def train(
         labels: label file for the poses: labels.csv, or a list with one `name label` a line.
         protocol: which clips train and which test; the data set's default if not given.
         fold: which of the protocol's splits, from 1.
+        layout: train on some of the joints only, such as mediapipe-micro; the data set's layout if not given.
         method: erm (plain), tfam (alignment), girl (group-invariant loss) or piumr (both).
         select: last: a fixed schedule; persons: as many epochs as serve persons left out of training best.
         out: run folder; the first free one of runs/1, runs/2, ... if not given.
@@ -55,7 +57,7 @@ def train(
         terms: weights of the method's terms.
         augmentation: what training clips go through.
     """
-    chosen = DataConfig(dataset, data, poses, labels, protocol, fold)
+    chosen = DataConfig(dataset, data, poses, labels, protocol, fold, layout)
     if dataset is None:
         built_in = "the built-in synthetic persons, since there is no folder poses/ here"
         which = built_in if chosen.is_synthetic else f"the poses in {chosen.pose_folder}"

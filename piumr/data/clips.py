@@ -186,6 +186,15 @@ class SkeletonSet(ClipTable):
         frames = slice(self.offsets[index], self.offsets[index + 1])
         return self.points[frames], self.valid[frames]
 
+    def in_layout(self, layout: Layout) -> SkeletonSet:
+        """The same clips with the joints of another layout, found by name; validity goes with its joint.
+
+        Raises:
+            PiumrError: if a joint is not in this set's layout.
+        """
+        joints = list(layout.indices_in(self.layout.joints))
+        return replace(self, points=self.points[:, joints], valid=self.valid[:, joints], layout=layout)
+
     def subset(self, indices: Sequence[int] | np.ndarray) -> SkeletonSet:
         """As :meth:`ClipTable.subset`, with the clips' points."""
         chosen = np.asarray(indices, dtype=np.int64)

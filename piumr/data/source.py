@@ -11,6 +11,7 @@ from piumr.data.formats import PoseCache, read_set
 from piumr.data.labels import listed_clips
 from piumr.errors import PiumrError
 from piumr.inference.model_card import Coordinates
+from piumr.layouts import get_layout
 
 SYNTHETIC = "synthetic"
 
@@ -27,6 +28,7 @@ class DataConfig:
         labels: label file for the poses; None looks for labels.csv and for folders.
         protocol: name of a protocol; empty for the set's default.
         fold: which of the protocol's splits, from 1.
+        layout: train on a smaller layout, whose joints are found in the set's own by name; empty for the set's own.
     """
 
     dataset: str | None = None
@@ -35,6 +37,7 @@ class DataConfig:
     labels: Path | None = None
     protocol: str = ""
     fold: int = 1
+    layout: str = ""
 
     @property
     def pose_folder(self) -> Path:
@@ -54,7 +57,9 @@ def load_set(config: DataConfig) -> tuple[Declaration, SkeletonSet]:
         PiumrError: if the declaration, the files or the labels are wrong.
     """
     declaration = find_set(config)
-    return declaration, read_set(declaration, config.data, config.pose_folder, config.labels)
+    layout = get_layout(config.layout) if config.layout else None  # a wrong name is told before anything is read
+    clips = read_set(declaration, config.data, config.pose_folder, config.labels)
+    return declaration, clips if layout is None else clips.in_layout(layout)
 
 
 def load_table(config: DataConfig) -> tuple[Declaration, ClipTable]:

@@ -10,12 +10,13 @@ from piumr.layouts.hand import HAND_21
 from piumr.layouts.kinect import KINECT_20, NTU_25, UI_PRMD_22
 from piumr.layouts.layout import PARTS, Layout, same_joints
 from piumr.layouts.mediapipe import MEDIAPIPE_33, MEDIAPIPE_75
+from piumr.layouts.micro import MEDIAPIPE_MICRO
 from piumr.layouts.openpose import IMIGUE_22, OPENPOSE_18, OPENPOSE_25, OPENPOSE_28, OPENPOSE_60, OPENPOSE_67
 
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
-        *(MEDIAPIPE_33, MEDIAPIPE_75),
+        *(MEDIAPIPE_33, MEDIAPIPE_75, MEDIAPIPE_MICRO),
         *(COCO_17, HALPE_44),
         *(OPENPOSE_18, OPENPOSE_25, OPENPOSE_28, OPENPOSE_60, OPENPOSE_67, IMIGUE_22),
         *(KINECT_20, NTU_25, UI_PRMD_22),

@@ -90,6 +90,61 @@ class Layout:
             order.extend(children[joint])
         return tuple(order)
 
+    def indices_in(self, joints: Sequence[str]) -> tuple[int, ...]:
+        """Where each of this layout's joints stands in a longer list of joint names, in this layout's order.
+
+        Raises:
+            PiumrError: if a joint is not in the list.
+        """
+        places = {name: i for i, name in enumerate(joints)}
+        absent = [name for name in self.joints if name not in places]
+        if absent:
+            raise PiumrError(
+                f"Expected joints that include all {len(self)} of layout {self.name}, but {len(absent)} are not there, "
+                f"such as {absent[0]!r}."
+            )
+        return tuple(places[name] for name in self.joints)
+
+    def subset(self, name: str, joints: Sequence[str]) -> Layout:
+        """A layout of some of the joints.
+
+        A joint whose parent is left out hangs from, and is connected with, its nearest ancestor that is kept. Groups of
+        ``centres`` and ``units`` stay where all their joints are kept.
+
+        Args:
+            name: of the new layout.
+            joints: names of the joints to keep, the root among them, in their new order.
+
+        Raises:
+            PiumrError: if a name is no joint of this layout, or what is left is no layout.
+        """
+        unknown = sorted(set(joints) - set(self.joints))
+        if unknown:
+            raise PiumrError(f"Expected joints of layout {self.name}, but got {unknown[0]!r}.")
+        old = [self.joints.index(joint) for joint in joints]
+        new = {i: place for place, i in enumerate(old)}
+        parents: list[int] = []
+        edges = {(new[a], new[b]): None for a, b in self.edges if a in new and b in new}
+        for i in old:
+            parent = self.parents[i]
+            while parent not in new and parent != self.root:
+                parent = self.parents[parent]
+            self._require(parent in new, f"its root {self.joints[self.root]!r} among the joints of a subset")
+            parents.append(new[parent])
+            if parent != self.parents[i]:
+                edges[new[parent], new[i]] = None
+        self._require(all(self.partners[i] in new for i in old), "both partners, or none, in a subset")
+        return Layout(
+            name=name,
+            joints=tuple(joints),
+            edges=tuple(edges),
+            parents=tuple(parents),
+            partners=tuple(new[self.partners[i]] for i in old),
+            parts=tuple(self.parts[i] for i in old),
+            centres=tuple(tuple(new[i] for i in group) for group in self.centres if set(group) <= set(new)),
+            units=tuple((new[a], new[b]) for a, b in self.units if {a, b} <= set(new)),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The table as plain lists, for JSON; :meth:`from_dict` reads it back."""
         return asdict(self)

@@ -22,7 +22,7 @@ FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 SIDES = ("left", "right")
 
 CENTRAL_CHANNELS: dict[str, tuple[float, float]] = {
-    **{f"pelvis.{axis}": (-1.0, 1.0) for axis in "xyz"},  # metres
+    **{f"pelvis.{axis}": (-0.2, 0.45) for axis in "xyz"},  # in thigh lengths, from the seat
     "torso.pitch": (-20.0, 55.0),  # degrees: forward, to the person's left, towards the right shoulder
     "torso.yaw": (-40.0, 40.0),
     "torso.roll": (-30.0, 30.0),
@@ -39,7 +39,7 @@ SIDED_CHANNELS: dict[str, tuple[float, float]] = {
     "wrist.deviation": (-28.0, 20.0),  # positive towards the thumb
     **{f"curl.{finger}": (0.0, 1.0) for finger in FINGERS},  # 0 straight, 1 a fist
     **{f"hand.{axis}": (-1.0, 1.0) for axis in "xyz"},  # offset from the target in arm lengths, x outward
-    "knee.out": (-15.0, 45.0),
+    "knee.out": (-15.0, 75.0),
     "foot.pitch": (-20.0, 38.0),  # positive lifts the heel
     "foot.yaw": (-15.0, 40.0),
     **{f"foot.{axis}": (-1.0, 1.0) for axis in "xyz"},  # offset from the target in shin lengths, x outward
@@ -73,9 +73,10 @@ class Anchor:
 
     Attributes:
         frame: ``torso`` (origin between the shoulders), ``head`` (ear level), ``arm`` (own shoulder), ``floor`` (below
-            the own hip), ``thigh`` (hip, forward to the knee), ``forearm`` (elbow, forward to the wrist), or the other
-            side's limb: ``other thigh``, ``other forearm``.
-        at: outward, up and forward from that origin, in lengths of that part.
+            the own hip), ``thigh`` (hip, forward to the knee), ``foot`` (ankle), ``forearm`` (elbow, forward to the
+            wrist), ``hand`` (wrist), or the other side's limb: ``other thigh``, ``other hand``, ...
+        at: outward, up and forward from that origin, in lengths of that part; for a hand towards the thumb, out of the
+            palm and along the fingers.
     """
 
     frame: str
@@ -151,7 +152,7 @@ class _Body:
     def trunk(self) -> None:
         """Hips, shoulders and face from angles."""
         lengths, angle, joints = self.lengths, self.pose, self.joints
-        pelvis = np.stack([angle[f"pelvis.{axis}"] for axis in "xyz"], axis=1)
+        pelvis = np.stack([angle[f"pelvis.{axis}"] for axis in "xyz"], axis=1) * lengths.thigh
         torso = rotation(1, angle["torso.yaw"]) @ rotation(0, angle["torso.pitch"]) @ rotation(2, angle["torso.roll"])
         chest = pelvis + torso @ np.array([0, lengths.torso, 0])
         # a third of every head movement happens at the neck's base, so a nod also carries the head forward
@@ -183,13 +184,15 @@ class _Body:
         )
         target = flip * self._target(f"{side}.foot", rest, lengths.shin)
         yaw, pitch, out = (self.pose[f"{side}.{name}"] for name in ("foot.yaw", "foot.pitch", "knee.out"))
-        foot = rotation(1, yaw) @ rotation(0, pitch) * lengths.foot
+        turn = rotation(1, yaw) @ rotation(0, pitch)
+        foot = turn * lengths.foot
         hip = flip * self.joints[:, 23 + s]
         pole = rotation(2, -out) @ np.array([0, 1.0, 0.3])
         knee, ankle, _ = two_bones(hip, target - foot @ TOES, pole, (lengths.thigh, lengths.shin), KNEE_FLEXION)
         for joint, place in ((25, knee), (27, ankle), (29, ankle + foot @ HEEL), (31, ankle + foot @ TOES)):
             self.joints[:, joint + s] = flip * place
         self.frames[f"{side}.thigh"] = _limb_frame(hip, knee, lengths.thigh, flip)
+        self.frames[f"{side}.foot"] = Frame(flip * ankle, flip[:, None] * turn, lengths.foot)
 
     def arm(self, side: str) -> None:
         """Elbow, wrist and hand from a target for some of the hand's landmarks."""
@@ -205,7 +208,9 @@ class _Body:
         fingers = np.array([lengths.forearm, 0, 0]) + np.einsum("tij,tvj->tvi", turn, fingers)
         contact = np.einsum("tv,tvi->ti", self._contact(limb), fingers)  # from the elbow, along the forearm
         shoulder = flip * self.joints[:, 11 + s]
-        flare = rotation(2, angle["elbow.flare"]) @ np.array([0, -1.0, 0]) + np.array([0, 0, -0.35])
+        flare = rotation(2, angle["elbow.flare"]) @ np.array([0, -1.0, 0])
+        # behind the body while the hand is low, before it where the hand is raised
+        flare[:, 2] += 0.6 * np.clip(unit(target - shoulder)[:, 1], 0, 1) - 0.35
         elbow, end, normal = two_bones(
             shoulder, target, flare, (lengths.upper_arm, np.linalg.norm(contact, axis=1)), ELBOW_FLEXION
         )
@@ -216,6 +221,8 @@ class _Body:
         self.joints[:, 13 + s] = flip * elbow
         self.joints[:, [15 + s, 17 + s, 19 + s, 21 + s]] = points[:, [0, 17, 5, 2]]  # the body's own hand points
         self.frames[f"{side}.forearm"] = _limb_frame(elbow, flip * points[:, 0], lengths.forearm, flip)
+        axes = flip[:, None] * (forearm @ turn)[:, :, [1, 2, 0]]
+        self.frames[f"{side}.hand"] = Frame(points[:, 0], axes, lengths.hand)
 
     def _target(self, limb: str, rest: Anchor, unit_length: float) -> Array:
         """World position (T, 3) that a limb's end is to reach, after all its reaches and offsets."""

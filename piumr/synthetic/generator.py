@@ -15,12 +15,13 @@ from piumr.data.clips import SkeletonSet
 from piumr.errors import PiumrError
 from piumr.layouts import get_layout
 from piumr.preprocessing import image_points
-from piumr.synthetic.actions import ACTIONS, BODY_PARTS, Action, get_action
+from piumr.synthetic.actions import BODY_PARTS, Action
 from piumr.synthetic.body import pose_body
 from piumr.synthetic.camera import observe, sample_flaws
 from piumr.synthetic.limbs import Array
 from piumr.synthetic.motion import FPS, Take, perform, sample_take
 from piumr.synthetic.persons import Person, sample_person
+from piumr.synthetic.repertoire import ACTIONS, get_action
 
 REST = "rest"
 """Name of sitting still: no class, but what every action is compared with."""
@@ -57,7 +58,7 @@ def generate_clip(person: Person, action: str, take: int, seed: int) -> Clip:
 
     Args:
         person: who; noise and take follow from ``person.index``, not from the person's factors.
-        action: name of one of :data:`piumr.synthetic.actions.ACTIONS`, or ``"rest"`` for sitting still.
+        action: name of one of :data:`piumr.synthetic.repertoire.ACTIONS`, or ``"rest"`` for sitting still.
         take: number of the repetition, at least 0.
         seed: the set's seed, at least 0.
 

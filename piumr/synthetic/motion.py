@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from piumr.synthetic.actions import Action, Motion, Move, Pulse, Swing, Touch
+from piumr.synthetic.actions import Action, Course, Motion, Move, Pulse, Swing, Touch
 from piumr.synthetic.body import CHANNELS, FINGERS, SIDES, Reach
 from piumr.synthetic.limbs import Array
 from piumr.synthetic.persons import Person
@@ -23,14 +23,28 @@ FRAMES = (50, 70)
 TAKE_STREAM = 1
 
 COMPANY = {
-    "torso.pitch": 2.5,
-    "torso.yaw": 3.0,
-    "torso.roll": 2.0,
-    "head.pitch": 5.0,
-    "head.yaw": 6.0,
-    "head.roll": 4.5,
+    "torso.pitch": 4.0,
+    "torso.yaw": 5.0,
+    "torso.roll": 4.0,
+    "head.pitch": 8.0,
+    "head.yaw": 10.0,
+    "head.roll": 8.0,
+    "both.shoulder.lift": 3.0,
+    "both.shoulder.forward": 4.0,
+    "acting.foot.pitch": 5.0,
+    "other.foot.pitch": 5.0,
+    "both.knee.out": 4.0,
+    "other.hand.x": 0.04,
+    "other.hand.y": 0.03,
+    "other.hand.z": 0.06,
+    "other.forearm.pronation": 12.0,
 }
-"""Degrees (standard deviation over persons) that head and trunk move along with an action."""
+"""What moves along with an action (standard deviation over persons, in the channel's unit), as a person's habit."""
+
+EXTENT, RATE, DURATION = 0.5, 0.35, 0.2
+"""Standard deviations over persons of the logarithm of an action's extent, rate and duration."""
+PLACE, ANGLE, GRIP = 0.11, 20.0, 0.2
+"""Standard deviations over persons of where a touch ends (lengths of that part), of its angles and its fingers."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,8 @@ class Take:
         swapped: the person uses the less preferred hand this time.
         toward: 1 to the person's usual side, -1 to the other one, for sideways movements.
         lean: degrees the trunk differs from the person's usual posture.
+        gaze: (3,) degrees the head differs from it: pitch, yaw, roll.
+        habit: how strongly the person's habits go along with the action this time.
         hands: (2, 2) shift of the resting hands outward and forward, in arm lengths; left, right.
         phases: (8,) where the idle movements and the tremor are in their cycle, in turns.
     """
@@ -56,6 +72,8 @@ class Take:
     swapped: bool
     toward: int
     lean: float
+    gaze: Array
+    habit: float
     hands: Array
     phases: Array
 
@@ -70,37 +88,40 @@ def sample_take(seed: int, person: int, action: int, take: int) -> Take:
         amplitude=float(np.exp(0.1 * rng.standard_normal())),
         swapped=bool(rng.random() < 0.06),
         toward=-1 if rng.random() < 0.15 else 1,
-        lean=float(rng.normal(0, 1.5)),
-        hands=rng.normal(0, 0.015, (2, 2)),
+        lean=float(rng.normal(0, 2.5)),
+        gaze=rng.normal(0, 4.0, 3),
+        habit=float(rng.uniform(0.5, 1.4)),
+        hands=rng.normal(0, 0.03, (2, 2)),
         phases=rng.random(8),
     )
 
 
-def dialect_of(action: Action, dialect: int) -> Action:
+def dialect_of(action: Action, dialect: int, habit: float) -> Action:
     """One person's own form of an action.
 
-    The motions are the same, each in the person's extent, rate and place, and with them go small movements of head and
-    trunk that are none of the action's business.
+    The motions are the same, each in the person's extent, rate and place, and with them go small movements of other
+    parts that are none of the action's business.
 
     Args:
         action: as declared.
         dialect: a person's seed; the form depends on it and on the action's number alone.
+        habit: factor on the movements that go along.
     """
     rng = np.random.default_rng(np.random.SeedSequence(dialect, spawn_key=(action.index,)))
     side = int(rng.choice((-1, 1)))
-    company = tuple(Move(channel, float(rng.normal(0, spread))) for channel, spread in COMPANY.items())
+    company = tuple(Move(channel, habit * float(rng.normal(0, spread))) for channel, spread in COMPANY.items())
     motions = tuple(_own_form(motion, rng, side) for motion in action.motions)
-    return replace(action, seconds=action.seconds * float(np.exp(rng.normal(0, 0.12))), motions=motions + company)
+    return replace(action, seconds=action.seconds * float(np.exp(rng.normal(0, DURATION))), motions=motions + company)
 
 
 def _own_form(motion: Motion, rng: np.random.Generator, side: int) -> Motion:
-    extent, rate = np.exp(rng.normal(0, (0.4, 0.25)))
+    extent, rate = np.exp(rng.normal(0, (EXTENT, RATE)))
     if isinstance(motion, Touch):
         return replace(
             motion,
-            anchor=replace(motion.anchor, at=tuple(np.add(motion.anchor.at, rng.normal(0, 0.05, 3)))),
-            curl=None if motion.curl is None else tuple(np.clip(motion.curl + rng.normal(0, 0.15, 5), 0, 1)),
-            angles={name: value + float(rng.normal(0, 12)) for name, value in motion.angles.items()},
+            anchor=motion.anchor and replace(motion.anchor, at=tuple(motion.anchor.at + rng.normal(0, PLACE, 3))),
+            curl=None if motion.curl is None else tuple(np.clip(motion.curl + rng.normal(0, GRIP, 5), 0, 1)),
+            angles={name: value + float(rng.normal(0, ANGLE)) for name, value in motion.angles.items()},
         )
     if isinstance(motion, Move):
         return replace(motion, amount=motion.amount * extent * (side if motion.sideways else 1))
@@ -120,7 +141,7 @@ def perform(action: Action | None, person: Person, take: Take) -> tuple[dict[str
     _idle(channels, person, take, time)
     if action is None:
         return channels, []
-    return channels, _act(channels, dialect_of(action, person.dialect), person, take, time - take.onset)
+    return channels, _act(channels, dialect_of(action, person.dialect, take.habit), person, take, time - take.onset)
 
 
 def acting_side(person: Person, take: Take) -> str:
@@ -133,6 +154,8 @@ def _rest(person: Person, take: Take) -> dict[str, Array]:
     posture, manner = person.posture, person.manner
     channels = {name: np.zeros(take.frames) for name in CHANNELS}
     channels["torso.pitch"] += posture.lean + take.lean
+    for axis, degrees in zip(("pitch", "yaw", "roll"), take.gaze, strict=True):
+        channels[f"head.{axis}"] += degrees
     for side, shift in zip(SIDES, take.hands, strict=True):
         for name, value in (
             ("knee.out", posture.knees),
@@ -172,7 +195,7 @@ def _idle(channels: dict[str, Array], person: Person, take: Take, time: Array) -
 def _act(channels: dict[str, Array], action: Action, person: Person, take: Take, time: Array) -> list[Reach]:
     """Add an action to the channels in place and return its reaches; ``time`` counts from its onset."""
     speed, amplitude = person.speed * take.speed, person.amplitude * take.amplitude
-    envelope = _envelope(time * speed / action.seconds, person.manner.attack, action.returns)
+    envelope = _envelope(time * speed / action.seconds, person.manner.attack, action.course)
     acting = acting_side(person, take)
     reaches: list[Reach] = []
     before = {name: channels[f"head.{name}"].copy() for name in ("pitch", "yaw", "roll")}
@@ -204,7 +227,8 @@ def _touch(channels: dict[str, Array], touch: Touch, person: Person, acting: str
         side = limb.split(".")[0]
         for name, value in angles.items():
             channels[f"{side}.{name}"] += envelope * (value - channels[f"{side}.{name}"])
-        reaches.append(Reach(limb, touch.anchor, touch.contact, envelope))
+        if touch.anchor is not None:
+            reaches.append(Reach(limb, touch.anchor, touch.contact, envelope))
     return reaches
 
 
@@ -217,10 +241,12 @@ def _course(motion: Move | Swing | Pulse, time: Array) -> Array | float:
     return 1.0
 
 
-def _envelope(progress: Array, attack: float, returns: bool) -> Array:
-    """From 0 to 1 within the first ``attack`` of an action's progress, and back within the last if it returns."""
+def _envelope(progress: Array, attack: float, course: Course) -> Array:
+    """How far the action is from rest: each way takes ``attack`` of its progress; ``back`` waits half of that first."""
+    if course == "back":
+        return 1 - _minimum_jerk(progress / attack - 0.5)
     rise = _minimum_jerk(progress / attack)
-    return rise * (1 - _minimum_jerk((progress - 1 + attack) / attack)) if returns else rise
+    return rise if course == "there" else rise * (1 - _minimum_jerk((progress - 1 + attack) / attack))
 
 
 def _minimum_jerk(progress: Array) -> Array:

@@ -251,7 +251,7 @@ def _sample_camera(rng: np.random.Generator) -> Camera:
     distance, height = float(rng.uniform(2.8, 4.0)), float(rng.uniform(0.2, 1.0))
     aim = np.degrees(np.arctan2(height - 0.2, distance))  # the middle of a seated person is 0.2 m above the seat
     return Camera(
-        yaw=float(rng.uniform(-30, 30)),
+        yaw=float(rng.uniform(-40, 40)),
         pitch=float(aim + rng.uniform(-2, 3)),
         pan=float(rng.uniform(-4, 4)),
         distance=distance,

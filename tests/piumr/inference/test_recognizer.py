@@ -134,6 +134,18 @@ def test_a_model_of_published_skeletons_is_fed_from_the_extractor(tmp_path):
     assert recognizer.predict(poses)[0].label in ("nod", "wave")
 
 
+def test_joints_are_found_by_name_in_poses_that_have_more(model):
+    recognizer, wide = Recognizer(model[1], threads=1), make_poses(layout=get_layout("mediapipe-75"))
+    order = np.random.default_rng(1).permutation(75)
+    meta = wide.meta | {"layout": "mixed", "joints": [wide.meta["joints"][i] for i in order], "edges": []}
+    mixed = PoseSequence(wide.landmarks[:, order], wide.world, wide.valid[:, order], wide.timestamps, meta)
+    meta = wide.meta | {"layout": LAYOUT.name, "joints": list(LAYOUT.joints), "edges": []}
+    body = PoseSequence(wide.landmarks[:, :33], wide.world, wide.valid[:, :33], wide.timestamps, meta)
+    a, b, c = recognizer.predict([body, wide, mixed])
+    assert np.array_equal(a.probabilities, b.probabilities)
+    assert np.array_equal(a.probabilities, c.probabilities)
+
+
 def test_files_that_are_no_model_of_ours_are_one_clear_error(tmp_path):
     with pytest.raises(PiumrError, match="no file"):
         Recognizer(tmp_path / "none.onnx")

@@ -13,10 +13,11 @@ from piumr.synthetic.body import CENTRAL_CHANNELS, SIDED_CHANNELS, Anchor
 from piumr.synthetic.persons import Person
 
 HEAD, TORSO, ARMS, LEGS = range(11), (11, 12), (13, 14, 15, 16), range(25, 33)
+HANDS = range(33, 75)
 MOVED = {
     "body": TORSO,
     "head": HEAD,
-    "upper limb": ARMS,
+    "upper limb": (*ARMS, *HANDS),
     "lower limb": LEGS,
     "body-hand": ARMS,
     "head-hand": ARMS,
@@ -31,9 +32,7 @@ def rows(name):
 
 def test_names_numbers_and_parts_are_those_of_ma52():
     ma52 = {int(row["id"]): (row["name"], row["body"]) for row in rows("ma52")}
-    assert [action.index for action in ACTIONS] == sorted({action.index for action in ACTIONS})
-    for action in ACTIONS:
-        assert (action.name, action.part) == ma52[action.index]
+    assert [(action.index, action.name, action.part) for action in ACTIONS] == [(i, *ma52[i]) for i in range(52)]
     assert {action.part for action in ACTIONS} == set(BODY_PARTS)
 
 
@@ -53,7 +52,8 @@ def test_declared_channels_exist():
                 assert role in {"acting", "other", "both"}
                 assert rest in {"hand", "foot"}
                 assert set(motion.angles) <= set(SIDED_CHANNELS)
-                assert isinstance(motion.anchor, Anchor)
+                assert isinstance(motion.anchor, Anchor | None)
+                assert motion.anchor or motion.curl
             else:
                 assert isinstance(motion, Move | Swing | Pulse)
                 assert name in CENTRAL_CHANNELS or (role in {"acting", "other", "both"} and rest in SIDED_CHANNELS)

@@ -83,11 +83,20 @@ def test_a_seated_person_is_the_right_way_up(clips):
 @pytest.mark.parametrize(
     ("action", "landmarks", "target", "reach"),
     [
-        ("touching nose", (8,), (0,), 0.05),
-        ("rubbing eyes", (8,), (2, 5), 0.05),
-        ("pushing glasses", (8,), (1, 4, 0), 0.07),
-        ("covering mouth", (5, 9, 13), (9, 10), 0.07),
+        ("touching nose", (8,), (0,), 0.07),
+        ("rubbing eyes", (8,), (2, 5), 0.08),
+        ("pushing glasses", (8,), (1, 4, 0), 0.09),
+        ("covering mouth", (5, 9, 13), (9, 10), 0.09),
+        ("covering face", (5, 9, 13), (0,), 0.12),
+        ("touching ears", (4, 8), (7, 8), 0.06),
+        ("scratching or touching face", (8, 12, 16), (2, 5, 9, 10), 0.09),
+        ("scratching or touching forehead", (8, 12, 16), (1, 4), 0.12),
+        ("playing or tidying hair", (8, 12, 16), (7, 8), 0.2),
+        ("scratching or touching hindbrain", (8, 12, 16), (7, 8), 0.16),
         ("scratching or touching neck", (8, 12, 16), (7, 8, 11, 12), 0.19),
+        ("scratching or touching shoulder", (8, 12, 16), (11, 12), 0.15),
+        ("arms akimbo", (0, 5, 9, 13, 17), (23, 24), 0.22),
+        ("scratching feet", (8, 12, 16), (27, 28, 31, 32), 0.16),
     ],
 )
 def test_the_hand_reaches_its_target(clips, action, landmarks, target, reach):
@@ -102,11 +111,43 @@ def test_the_hand_reaches_its_target(clips, action, landmarks, target, reach):
         assert closest < reach, (person, closest)
 
 
-def test_hands_meet_when_they_are_rubbed(clips):
+@pytest.mark.parametrize("action", ["rubbing hands", "putting hands together", "hands touching fingers"])
+def test_hands_meet(clips, action):
     for person in range(6):
-        joints = clips[person, "rubbing hands"]
+        joints = clips[person, action]
         apart = np.linalg.norm(joints[:, 33 + 9] - joints[:, 54 + 9], axis=-1)
-        assert apart.min() < 0.15
+        assert apart.min() < 0.16
+
+
+@pytest.mark.parametrize(
+    ("away", "back", "measure"),
+    [
+        ("stretching arms", "retracting arms", lambda joints: np.linalg.norm(joints[:, 15:17].mean(1), axis=1)),
+        ("spread legs", "closing legs", lambda joints: joints[:, 25, 0] - joints[:, 26, 0]),
+        ("stretching feet", "retracting feet", lambda joints: joints[:, 31:33, 2].mean(1)),
+    ],
+)
+def test_opposites_go_opposite_ways(clips, away, back, measure):
+    for person in range(6):
+        out, home = (measure(clips[person, action]) for action in (away, back))
+        assert out[-1] - out[0] > 0.02
+        assert home[0] - home[-1] > 0.02
+        assert abs(out[0] - home[-1]) < 0.1  # both have the person's rest on the other end
+
+
+def test_the_feet_stay_on_the_floor_when_a_person_rises(clips):
+    for person in range(6):
+        joints = clips[person, "rising up"]
+        assert joints[-1, 23, 1] > joints[0, 23, 1] + 0.03
+        assert np.ptp(joints[:, 31:33, 1], axis=0).max() < 0.04
+
+
+def test_a_fist_closes_where_the_hand_lies(clips):
+    for person in range(6):
+        joints = clips[person, "clenching fist"]
+        closed = np.linalg.norm(joints[:, 33 + 12] - joints[:, 33], axis=-1)
+        assert closed.min() < 0.75 * closed.max()
+        assert np.ptp(joints[:, 33], axis=0).max() < 0.15
 
 
 def test_legs_are_touched_on_the_thigh(clips):

@@ -18,7 +18,7 @@ from piumr.synthetic.persons import Camera, Person
 
 @pytest.fixture(scope="module")
 def clips():
-    return generate_set(persons=8, takes=2, seed=0)
+    return generate_set(persons=4, takes=2, seed=0)
 
 
 def test_a_clip_is_the_same_whatever_else_is_generated(clips):
