@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,9 @@ from pose_extract.parser import CommandParser
 from pose_extract.resume import Outcome
 from pose_extract.runner import Summary, extract
 from pose_extract.units import DISK_FULL
+
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, job schedulers and `docker stop`, a closed terminal: all end a run cleanly."""
 
 LISTED = 20
 """Videos that are listed by name at the end; the index has all of them."""
@@ -57,19 +59,27 @@ def main() -> None:
     )
     parser.add_argument(
         "--preview",
-        action="store_true",
+        action=ActionYesNo(no_prefix="no-"),
+        default=False,
         help="write an overlay video per clip, and OUT/index.html to look at all of them",
     )
     parser.add_argument(
         "--shard", type=_numbers("i/n", int, "/", 2), help="i/n: only the i-th of n parts of the videos, for job arrays"
     )
     parser.add_argument(
-        "--retry-failed", action="store_true", help="try again what failed before with the same video and options"
+        "--retry-failed",
+        action=ActionYesNo(no_prefix="no-"),
+        default=False,
+        help="try again what failed before with the same video and options",
     )
-    arguments = parser.parse_args()
+    try:
+        arguments = parser.parse_args()
+    except UnicodeDecodeError as error:  # the configuration file
+        parser.error(f"--config: {error}")
     del arguments["config"]
-    # job schedulers and `docker stop` end a run with SIGTERM: stop as cleanly as with Ctrl-C
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in _STOPS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _stop)
     try:
         sys.exit(_run(arguments.as_dict()))
     except KeyboardInterrupt:
@@ -80,6 +90,13 @@ def main() -> None:
         sys.exit(2)
 
 
+def _stop(*_: object) -> None:
+    """Stop, and let nobody disturb the stopping."""
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _numbers(form: str, kind: type[int] | type[float], separator: str, count: int) -> Callable[[Any], Any]:
     """A type for the parser: ``count`` numbers in one word, or, from a YAML file, in a list."""
 
@@ -88,11 +105,11 @@ def _numbers(form: str, kind: type[int] | type[float], separator: str, count: in
             numbers = tuple(kind(part) for part in (value.split(separator) if isinstance(value, str) else value))
         except (TypeError, ValueError):
             numbers = ()
-        if len(numbers) != count:
-            raise ArgumentTypeError(f"expected {form}, but got {value!r}")
+        if len(numbers) != count or (not isinstance(value, str) and list(numbers) != list(value)):
+            raise ValueError(f"expected {form}, but got {value!r}")
         return numbers
 
-    parse.__name__ = form  # as the help shows it
+    parse.__name__ = parse.__qualname__ = form  # as help and errors show it
     return parse
 
 
@@ -130,7 +147,8 @@ def _report(summary: Summary, out: Path) -> None:
     _list("done", [outcome for outcome in (*done, *empty) if outcome.reason], out)
     if any(outcome.earlier for outcome in failed):
         print("  --retry-failed tries again what failed in an earlier run")
-    print(f"Keypoints are in {out}/, with a line per video in {out / NAME}; to look at them: {out / PAGE}")
+    page = f"to look at them: {out / PAGE}" if summary.no_page is None else summary.no_page
+    print(f"Keypoints are in {out}/, with a line per video in {out / NAME}; {page}")
     if done:
         print(f"Next: piumr-train-gcn --poses {out}/")
 

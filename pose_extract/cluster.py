@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
 import os
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any
 
 from pose_extract.errors import PoseError
+from pose_extract.memory import give_back
 from pose_extract.options import Options
 from pose_extract.pool import HANG_SECONDS, Died
 from pose_extract.resume import Outcome
 from pose_extract.units import Cut, Unit, run_unit
 
-CONNECT_SECONDS = 10.0
-"""How long to wait for the scheduler, and then for its first worker."""
+CONNECT_SECONDS = 5.0
+"""How long to wait for the scheduler."""
 
 _nowhere = open(os.devnull, "w")  # noqa: SIM115 - the watchdog writes to it from outside Python
 
@@ -37,16 +39,21 @@ class ClusterPool:
     def __init__(self, address: str, options: Options, preview: bool) -> None:
         try:
             from distributed import Client
+            from distributed.core import rpc
         except ModuleNotFoundError as error:
             raise PoseError(f"`scheduler` needs {error.name}: pip install 'piumr[cluster]'") from None
-        try:
-            self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-            self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        except (OSError, ValueError, TimeoutError) as error:
-            raise PoseError(
-                f"Expected `scheduler` to be the address of a running dask scheduler with workers, such as "
-                f"tcp://host:8786, but {address} gives: {str(error) or 'no answer'}"
-            ) from None
+
+        async def workers() -> int:
+            async with rpc(address) as scheduler:
+                return len((await scheduler.identity())["workers"])
+
+        try:  # a client that gets no answer is noisy and slow to give up: ask first
+            found = asyncio.run(asyncio.wait_for(workers(), CONNECT_SECONDS))
+        except Exception as error:  # whatever it is that answers there, it is no scheduler
+            raise _no_scheduler(address, str(error) or "no answer") from None
+        if not found:
+            raise _no_scheduler(address, "it has no workers")
+        self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         self._arguments = options, preview
         self._executor = self._client.get_executor(pure=False)
         self._running: dict[Future[Outcome | Cut], Unit] = {}
@@ -75,6 +82,13 @@ class ClusterPool:
         self._client.close()
 
 
+def _no_scheduler(address: str, reason: str) -> PoseError:
+    return PoseError(
+        "Expected `scheduler` to be the address of a running dask scheduler with workers, such as tcp://host:8786, but "
+        f"{address!r} gives: {' '.join(reason.split())[:200]}"
+    )
+
+
 def _result(future: Future[Any]) -> Outcome | Cut | Died:
     from distributed.scheduler import KilledWorker
 
@@ -98,3 +112,4 @@ def _work(unit: Unit, options: Options, preview: bool) -> Outcome | Cut:
         return run_unit(unit, options, preview, beat)
     finally:
         faulthandler.cancel_dump_traceback_later()
+        give_back()

@@ -36,9 +36,11 @@ def write_contact_sheet(out: Path) -> Path:
         the page's path.
 
     Raises:
-        PoseError: if there is no index, or it is not one.
+        PoseError: if there is no index, or it is not one, or another page is in the way.
         OSError: if the page cannot be written.
     """
+    if _is_foreign(out / NAME):
+        raise PoseError(f"{out / NAME} is a page of somebody else's: move it away to get a contact sheet.")
     rows = _read_index(out / index.NAME)
     strips = {row["name"]: strip_file(cache) for row in rows if (cache := _previewed(out, row))}
     embed = sum(strip.stat().st_size for strip in strips.values()) <= EMBEDDED
@@ -49,6 +51,14 @@ def write_contact_sheet(out: Path) -> Path:
     with atomic_write(out / NAME) as file:
         file.write(_page(rows).encode())
     return out / NAME
+
+
+def _is_foreign(page: Path) -> bool:
+    try:
+        with page.open("rb") as file:
+            return b'content="piumr-extract"' not in file.read(4096)
+    except FileNotFoundError:
+        return False
 
 
 def _read_index(path: Path) -> list[dict[str, Any]]:

@@ -89,10 +89,17 @@ def _walk(folder: Path, skip: Path, above: tuple[Path, ...]) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _walk(Path(entry.path), skip, (*above, here))
         elif entry.name.lower().endswith(SUFFIXES) and not is_preview(Path(entry.path)):
             yield Path(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def _output_names(sources: list[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pose_extract.errors import PoseError
 from pose_extract.graphs import PEOPLE, body_graph, hands_graph
 from pose_extract.options import Options
-from pose_extract.people import Seen, choose, nearest
+from pose_extract.people import Seen, choose, nearest, seen_in
 from pose_extract.quiet import silenced_stderr
 
 MAX_PEOPLE = 4
@@ -139,18 +139,12 @@ class TasksEngine:
         """Which of the poses is the person to follow; the same one as before."""
         if self._person is None:
             return 0
-        people = [_seen(pose, width, height) for pose in poses]
+        people = [seen_in(np.array([(mark.x, mark.y) for mark in pose]), width, height) for pose in poses]
         chosen = choose(people, self._person) if self._last is None else nearest(people, self._last)
         if chosen is None:
             return None
         self._last = chosen
         return next(i for i, seen in enumerate(people) if seen is chosen)
-
-
-def _seen(pose: list[Any], width: int, height: int) -> Seen:
-    points = np.array([(mark.x * width, mark.y * height) for mark in pose])
-    hips = points[23:25].mean(axis=0)
-    return Seen(float(hips[0]), float(hips[1]), max(float(np.linalg.norm(points - hips, axis=1).max()), 1.0))
 
 
 def _list_of(marks: list[Any], metres: bool = False) -> Any:

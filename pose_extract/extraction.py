@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from pose_extract.environment import require_extra
+from pose_extract.errors import PoseError
 from pose_extract.estimator import Estimator, describe_estimator
 from pose_extract.files import fingerprint, sha256
+from pose_extract.landmarks import BODY
 from pose_extract.options import Options
+from pose_extract.people import nearest, seen_in
 from pose_extract.reading import Reading
 from pose_extract.schema import PoseSequence
 from pose_extract.video import Video
@@ -41,7 +45,8 @@ def extract_video(
         path: a video file.
         options: which landmarks, of whom, how often; :class:`pose_extract.Options`.
         source: the path to record in ``meta``; the file's name if none is given.
-        on_frame: called after every frame with the number of frames done.
+        on_frame: called after every frame with the number of frames done, and with the same number again for every
+            frame that is passed over.
 
     Returns:
         the sequence, a frame for each frame that could be decoded; ``valid`` is all false where nobody is seen.
@@ -84,7 +89,12 @@ def extract_span(
     points, world, times = [], [], []
     done = 0
     shape: tuple[int, ...] = ()
-    with Video(path, start, stop, OVERLAP, options.fps) as video, Estimator(options) as estimator:
+
+    def is_alive() -> None:
+        if on_frame is not None:
+            on_frame(done)
+
+    with Video(path, start, stop, OVERLAP, options.fps, is_alive) as video, Estimator(options) as estimator:
         before = fingerprint(path)
         for seconds, frame in video:
             found, found_world = estimator.estimate(frame, seconds)
@@ -129,12 +139,18 @@ def join_spans(spans: Sequence[PoseSequence], video: Path, on_chunk: Callable[[]
         spans: at least one.
         video: the file they come from; its content is hashed.
         on_chunk: called now and then while it is hashed.
+
+    Raises:
+        PoseError: if the file has changed since.
     """
     first = spans[0].meta
     reading = sum((Reading.from_dict(span.meta[READING]) for span in spans[1:]), Reading.from_dict(first[READING]))
     people = max((span.meta["people"] for span in spans if span.meta["people"] is not None), default=None)
     timestamps = np.concatenate([span.timestamps for span in spans])
-    warnings = [*reading.warnings(), *_rate_warnings(timestamps)]
+    digest = sha256(video, on_chunk)
+    if any(fingerprint(video)[key] != first["source"][key] for key in ("bytes", "mtime_ns")):
+        raise PoseError(f"{video} was changed while it was read; run the command again.")
+    warnings = [*reading.warnings(), *_rate_warnings(timestamps), *_other_persons(spans)]
     if people is not None and people > 1 and first["estimator"]["options"]["person"] is None:
         warnings.append(f"up to {people} people in view; the most prominent one was followed (--person, --region)")
     meta = {key: value for key, value in first.items() if key != READING}
@@ -145,7 +161,7 @@ def join_spans(spans: Sequence[PoseSequence], video: Path, on_chunk: Callable[[]
         timestamps=timestamps,
         meta={
             **meta,
-            "source": {**first["source"], "sha256": sha256(video, on_chunk)},
+            "source": {**first["source"], "sha256": digest},
             "frames_promised": reading.promised,
             "frames_decoded": reading.decoded,
             "people": people,
@@ -159,3 +175,17 @@ def _rate_warnings(timestamps: np.ndarray[Any, np.dtype[np.float64]]) -> list[st
     if not len(steps) or steps.max() <= 1.5 * np.median(steps):
         return []
     return [f"variable frame rate: gaps of {steps.min() * 1000:.0f} to {steps.max() * 1000:.0f} ms"]
+
+
+def _other_persons(spans: Sequence[PoseSequence]) -> list[str]:
+    """Where a span goes on with somebody who was not there at the end of the one before: each chooses for itself."""
+    warnings = []
+    for before, after in itertools.pairwise(spans):
+        width, height = after.meta["width"], after.meta["height"]
+        ends = [np.flatnonzero(span.valid[:, :BODY].all(axis=1)) for span in (before, after)]
+        if len(ends[0]) and len(ends[1]):
+            last = seen_in(before.landmarks[ends[0][-1], :BODY], width, height)
+            if nearest([seen_in(after.landmarks[ends[1][0], :BODY], width, height)], last) is None:
+                seconds = after.timestamps[0]
+                warnings.append(f"perhaps another person from {seconds:.0f} s on: each span chooses anew")
+    return warnings

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, SupportsFloat, get_args
 
 from pose_extract.errors import PoseError
 
@@ -42,6 +43,16 @@ class Options:
     smoothing: bool = True
 
     def __post_init__(self) -> None:
+        if self.model is not None and not isinstance(self.model, str | Path):
+            raise PoseError(f"Expected `model` to be a path, but got {self.model!r}.")
+        object.__setattr__(self, "model", None if self.model is None else Path(self.model))
+        object.__setattr__(self, "fps", None if self.fps is None else _number("fps", self.fps))
+        if self.region is not None:
+            if isinstance(self.region, str) or not isinstance(self.region, Iterable):
+                raise PoseError(f"Expected `region` to be four numbers, but got {self.region!r}.")
+            object.__setattr__(self, "region", tuple(_number("region", value) for value in self.region))
+        if not isinstance(self.smoothing, bool):
+            raise PoseError(f"Expected `smoothing` to be true or false, but got {self.smoothing!r}.")
         _require_one_of("landmarks", self.landmarks, get_args(Landmarks))
         if self.person is not None:
             _require_one_of("person", self.person, get_args(Person))
@@ -62,6 +73,13 @@ class Options:
 def _require_one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise PoseError(f"Expected `{name}` to be {' or '.join(choices)}, but got {value!r}.")
+
+
+def _number(name: str, value: Any) -> float:
+    """A plain number, which JSON can hold."""
+    if isinstance(value, bool | str) or not isinstance(value, SupportsFloat):
+        raise PoseError(f"Expected `{name}` to be made of numbers, but got {value!r}.")
+    return float(value)
 
 
 def _is_region(region: Region) -> bool:

@@ -41,6 +41,19 @@ def nearest(people: list[Seen], last: Seen) -> Seen | None:
     return near
 
 
+def seen_in(body: NDArray[np.float32], width: int, height: int) -> Seen:
+    """Where somebody is whose body was found.
+
+    Args:
+        body: (33, at least 2): MediaPipe's body landmarks, as shares of width and height.
+        width: of the image, pixels.
+        height: of the image, pixels.
+    """
+    points = body[:, :2] * np.array([width, height], dtype=np.float32)
+    hips = points[23:25].mean(axis=0)
+    return Seen(float(hips[0]), float(hips[1]), max(float(np.linalg.norm(points - hips, axis=1).max()), 1.0))
+
+
 class Follower:
     """Shows an estimator only the one person to follow, as long as it does not track anybody.
 
@@ -87,18 +100,8 @@ class Follower:
         return _without(frame, chosen, [seen for seen in people if seen is not chosen])
 
     def saw(self, body: NDArray[np.float32], width: int, height: int, seconds: float) -> None:
-        """Remember where the person is.
-
-        Args:
-            body: (33, at least 2): MediaPipe's body landmarks, as shares of width and height.
-            width: of the frame, pixels.
-            height: of the frame, pixels.
-            seconds: the frame's time.
-        """
-        points = body[:, :2] * np.array([width, height], dtype=np.float32)
-        hips = points[23:25].mean(axis=0)
-        radius = float(np.linalg.norm(points - hips, axis=1).max())
-        self._last, self._last_seconds = Seen(float(hips[0]), float(hips[1]), max(radius, 1.0)), seconds
+        """Remember where the person is; see :func:`seen_in`."""
+        self._last, self._last_seconds = seen_in(body, width, height), seconds
 
     def close(self) -> None:
         """Free the detector."""

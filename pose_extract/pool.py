@@ -15,9 +15,13 @@ from multiprocessing.sharedctypes import RawArray
 from typing import Any, Protocol
 
 from pose_extract.errors import PoseError
+from pose_extract.memory import give_back, limit_heaps
 from pose_extract.options import Options
 from pose_extract.resume import Outcome
 from pose_extract.units import Cut, Unit, run_unit
+
+START_SECONDS = 120.0
+"""How long the start of a process may take on top: MediaPipe may have to come over a slow network first."""
 
 HANG_SECONDS = 60.0
 """A worker that finishes no frame for so long is ended. Not a time per video: hours of film are fine."""
@@ -94,7 +98,7 @@ class ProcessPool:
     def submit(self, unit: Unit) -> None:
         """See :class:`Pool`."""
         seat = self._free.pop()
-        self._frames[seat], self._beats[seat] = 0, time.monotonic()
+        self._frames[seat], self._beats[seat] = 0, time.monotonic() + START_SECONDS
         if self._pools[seat] is None:
             self._pools[seat] = _start_process(self._frames, self._beats)
         future = self._pools[seat].schedule(_work, args=(seat, unit, *self._arguments))
@@ -178,6 +182,7 @@ def _prepare(frames: MutableSequence[int], beats: MutableSequence[float]) -> Non
     """What a worker process does first."""
     global _frames, _beats
     _frames, _beats = frames, beats
+    limit_heaps()
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
@@ -187,7 +192,10 @@ def _work(seat: int, unit: Unit, options: Options, preview: bool) -> Outcome | C
         _beats[seat] = time.monotonic()
 
     beat(0)
-    return run_unit(unit, options, preview, beat)
+    try:
+        return run_unit(unit, options, preview, beat)
+    finally:
+        give_back()
 
 
 def _die_with_parent() -> None:

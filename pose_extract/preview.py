@@ -48,9 +48,12 @@ def strip_file(cache: Path) -> Path:
 
 
 def is_preview(path: Path) -> bool:
-    """Whether a file is the overlay video of a cache beside it, and so not a video to extract."""
+    """Whether a file is the overlay video of a cache beside it, and so not a video to extract.
+
+    Its strip is there as well: a user's own video may be called like a preview.
+    """
     cache = path.with_name(f"{path.name.removesuffix('.preview.mp4')}.npz")
-    return path.name.endswith(".preview.mp4") and cache.exists()
+    return path.name.endswith(".preview.mp4") and cache.exists() and strip_file(cache).exists()
 
 
 def is_current(cache: Path) -> bool:
@@ -98,8 +101,8 @@ def write_preview(cache: Path, frames: Iterable[tuple[float, Image]], sequence: 
             strip.offer(index, frame)
         if index < 0:
             raise PoseError(f"Expected `frames` to hold the frames of {cache}, but got none.")
-    with atomic_write(strip_file(cache)) as file:
-        file.write(_jpeg(strip.image()))
+        with atomic_write(strip_file(cache)) as file:  # before the video takes its name: see is_preview
+            file.write(_jpeg(strip.image()))
 
 
 def _lay_out(sequence: PoseSequence) -> tuple[Image, Image, Image]:

@@ -8,7 +8,7 @@ from typing import Any
 from pose_extract.errors import PoseError
 
 SLACK = 0.05
-"""Share by which a promise may be missed that is only an estimate, length times rate."""
+"""Share of its length by which a video may end early: sound may go on."""
 
 
 @dataclass
@@ -17,7 +17,8 @@ class Reading:
 
     Attributes:
         promised: frames that the container promises for the whole file, if it does.
-        exactly: the promise is a count and not an estimate.
+        length: seconds that the container promises where it promises no count, else 0.
+        last: time of the last frame, seconds.
         decoded: frames decoded.
         discarded: frames that the file itself says are not to be shown (edit lists).
         damaged: frames that the decoder marked as corrupt; they are given all the same.
@@ -27,7 +28,8 @@ class Reading:
     """
 
     promised: int | None = None
-    exactly: bool = True
+    length: float = 0.0
+    last: float = 0.0
     decoded: int = 0
     discarded: int = 0
     damaged: int = 0
@@ -35,8 +37,9 @@ class Reading:
     untimed: int = 0
     sizes: list[tuple[int, int]] = field(default_factory=list)
 
-    def count(self, damaged: bool, untimed: bool, size: tuple[int, int]) -> None:
+    def count(self, damaged: bool, untimed: bool, size: tuple[int, int], seconds: float) -> None:
         """Count one decoded frame."""
+        self.last = max(self.last, seconds)
         self.decoded += 1
         self.damaged += damaged
         self.untimed += untimed
@@ -49,20 +52,21 @@ class Reading:
             key: getattr(self, key) + getattr(other, key)
             for key in ("decoded", "discarded", "damaged", "undecodable", "untimed")
         }
-        return Reading(self.promised, self.exactly, sizes=sizes, **sums)
+        return Reading(self.promised, self.length, max(self.last, other.last), sizes=sizes, **sums)
 
     def warnings(self) -> list[str]:
         """What a user should know of, a line each; none for a sound video."""
         lines = []
-        if self.promised is not None:
-            missing = self.promised - self.decoded - self.discarded
-            # an exact promise may be one too high all the same: seen in AVI
-            if missing > (1 if self.exactly else max(5, SLACK * self.promised)):
-                about = "" if self.exactly else "about "
-                lines.append(
-                    f"{about}{self.promised} frames promised by the container, {self.decoded} decoded: truncated or "
-                    "damaged"
-                )
+        # a promise may be one too high: seen in AVI
+        if self.promised is not None and self.promised - self.decoded - self.discarded > 1:
+            lines.append(
+                f"{self.promised} frames promised by the container, {self.decoded} decoded: truncated or damaged"
+            )
+        if self.length - self.last > max(1.0, SLACK * self.length):
+            lines.append(
+                f"{self.length:.0f} s promised by the container, the last frame is at {self.last:.0f} s: truncated or "
+                "damaged"
+            )
         if self.damaged:
             lines.append(f"{self.damaged} of {self.decoded} frames are damaged: their landmarks may be wrong")
         if self.undecodable:

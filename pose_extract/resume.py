@@ -55,12 +55,16 @@ def follow_renames(jobs: list[Job]) -> None:
         cache, failure = job.former
         if cache in taken:
             continue
-        if cache.exists() and not job.output.exists() and _source_path(_meta_or_nothing(cache)) == job.source:
+        if (
+            os.path.exists(cache)
+            and not os.path.exists(job.output)
+            and _source_path(_meta_or_nothing(cache)) == job.source
+        ):
             os.replace(cache, job.output)
             for file in (preview_file, strip_file):
                 with suppress(FileNotFoundError):
                     os.replace(file(cache), file(job.output))
-        if failure.exists() and _source_path(read_failure(failure) or {}) == job.source:
+        if os.path.exists(failure) and _source_path(read_failure(failure) or {}) == job.source:
             os.replace(failure, job.error_file)
 
 
@@ -72,13 +76,15 @@ def earlier_outcome(job: Job, estimator: dict[str, Any], retry_failed: bool) -> 
         estimator: :func:`pose_extract.estimator.describe_estimator` of this run.
         retry_failed: do not count an earlier failure.
     """
-    if job.output.exists():
+    if os.path.exists(job.output):  # unlike Path's, it takes a name that is too long for one that is not there
         try:
             sequence = read_poses(job.output)
         except PoseError:  # damaged since, or another program's: extract it again
             pass
         else:
             if is_same(job, sequence.meta, estimator):
+                with suppress(OSError):  # of another model, say: the cache is the latest word
+                    job.error_file.unlink()
                 return outcome_of(job.source, sequence, earlier=True)
     record = None if retry_failed else read_failure(job.error_file)
     if record is not None and is_same(job, record, estimator):

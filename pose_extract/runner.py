@@ -14,12 +14,12 @@ from pose_extract.contact_sheet import write_contact_sheet
 from pose_extract.discovery import Job, find_jobs
 from pose_extract.environment import require_extra
 from pose_extract.errors import PoseError
-from pose_extract.estimator import describe_estimator
+from pose_extract.estimator import Estimator, describe_estimator
 from pose_extract.files import fingerprint
 from pose_extract.index import rebuild_index
 from pose_extract.options import Landmarks, Options, Person, Region
 from pose_extract.pool import Pool, ProcessPool
-from pose_extract.preview import is_current, preview_file
+from pose_extract.preview import is_current, is_preview, preview_file
 from pose_extract.resume import Outcome, earlier_outcome, follow_renames
 from pose_extract.schedule import run_jobs
 
@@ -37,10 +37,12 @@ class Summary:
     Attributes:
         outcomes: one per video, in order of their paths.
         seconds: wall time of the extraction itself.
+        no_page: why there is no new contact sheet, if there is none.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
     seconds: float = 0.0
+    no_page: str | None = None
 
     def select(self, status: str, earlier: bool | None = None) -> list[Outcome]:
         """Outcomes with this status; of this run or of earlier ones only, if ``earlier`` says so."""
@@ -105,14 +107,16 @@ def extract(
     videos, out, model = Path(videos), Path(out), Path(model) if model else None
     if scheduler is not None:  # its workers have folders of their own
         videos, out, model = videos.absolute(), out.absolute(), model.absolute() if model else None
-    if workers < 0:
-        raise PoseError(f"Expected `workers` to be 0 (one per CPU core) or more, but got {workers}.")
+    if not isinstance(workers, int) or workers < 0:
+        raise PoseError(f"Expected `workers` to be 0 (one per CPU core) or more, but got {workers!r}.")
     options = Options(landmarks, model, person, region, fps, smoothing)
     jobs = _part(find_jobs(videos, out), shard)
     require_extra()
     estimator = describe_estimator(options)
-    if preview and (hit := {preview_file(job.output) for job in jobs} & {job.video for job in jobs}):
-        raise PoseError(f"A preview would overwrite the video {min(hit)}: give another `out`.")
+    if preview:
+        _require_room_for_previews(jobs)
+    if model is not None:
+        Estimator(options).__exit__(None, None, None)  # a wrong one is told once, not with every video
     _require_writable(out)
     remove_stale(out)
     follow_renames(jobs)
@@ -135,14 +139,34 @@ def extract(
         seconds = time.monotonic() - started
         remove_stale(out)  # of workers that were stopped while they wrote
         rebuild_index(out)
+        no_page = _write_page(out)
+    return Summary([outcome for outcome in outcomes.values() if outcome is not None], seconds, no_page)
+
+
+def _write_page(out: Path) -> str | None:
+    """Write the contact sheet, or say why not."""
+    try:
         write_contact_sheet(out)
-    return Summary([outcome for outcome in outcomes.values() if outcome is not None], seconds)
+    except PoseError as error:
+        return str(error)
+    return None
+
+
+def _require_room_for_previews(jobs: list[Job]) -> None:
+    """A user's own video may be called like a preview."""
+    videos = {os.path.realpath(job.video) for job in jobs}
+    for job in jobs:
+        file = preview_file(job.output)
+        if os.path.realpath(file) in videos or (os.path.exists(file) and not is_preview(file)):
+            raise PoseError(f"A preview would overwrite {file}, which is not one: move it or give another `out`.")
 
 
 def _part(jobs: list[Job], shard: Shard | None) -> list[Job]:
     """The jobs of one shard: every n-th, so that neighbours, which are often alike, are spread."""
     if shard is None:
         return jobs
+    if not (isinstance(shard, tuple | list) and len(shard) == 2 and all(type(part) is int for part in shard)):
+        raise PoseError(f"Expected `shard` to be two whole numbers, i and n, but got {shard!r}.")
     i, n = shard
     if not 1 <= i <= n:
         raise PoseError(f"Expected `shard` to be i/n with 1 <= i <= n, but got {i}/{n}.")

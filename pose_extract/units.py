@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -57,10 +57,9 @@ class Unit:
         first, last = (f"{round(k * SPAN) // 60}:{round(k * SPAN) % 60:02}" for k in (self.span, self.span + 1))
         return f"its span {first} to {last}"
 
-    @property
-    def part(self) -> Path:
-        """The file of a finished span."""
-        return self.job.parts / f"{self.span:04}.part"
+    def part(self, options: Options) -> Path:
+        """The file of a finished span; runs with other options have others."""
+        return self.job.parts / f"{self.span:04}-{_digest(options)}.part"
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,10 @@ def run_unit(unit: Unit, options: Options, preview: bool, on_frame: Callable[[in
     except Exception as error:  # whatever it is, it is this video's failure and the others go on
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
+        with suppress(Exception):  # another run on the same folder may have done it, and removed what this one missed
+            done = _done_already(unit.job, options)
+            if done is not None:
+                return done
         return fail(unit, options, _line(error))
 
 
@@ -100,13 +103,21 @@ def fail(unit: Unit, options: Options, reason: str) -> Outcome:
     reason = reason.removeprefix(f"{unit.job.video} ").rstrip(".")
     if unit.spans:
         reason = f"{unit}: {reason}"
-    record_failure(unit.job, describe_estimator(options), reason)
+    try:
+        record_failure(unit.job, describe_estimator(options), reason)
+    except OSError as error:  # for example a name that is too long
+        if error.errno in DISK_FULL:
+            raise
+        reason += f" (and this could not be recorded: {_line(error)})"
     return Outcome(unit.job.source, "failed", reason=reason)
 
 
 def _line(error: Exception) -> str:
     """What an error says, in one line."""
-    return " ".join((str(error) if isinstance(error, PoseError) else f"{type(error).__name__}: {error}").split())
+    text = str(error) if isinstance(error, PoseError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror.lower()}: {error.filename}" if error.filename else error.strerror.lower()
+    return " ".join(text.split())
 
 
 def _run_video(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int], None]) -> Outcome | Cut:
@@ -133,7 +144,7 @@ def _run_span(unit: Unit, options: Options, on_frame: Callable[[int], None]) -> 
     if part is None:
         found = extract_span(unit.job.video, options, start, stop, unit.job.source, on_frame)
         part = found or _Nothing(describe_estimator(options), fingerprint(unit.job.video))
-        _write_part(unit, part)
+        _write_part(unit.part(options), part)
     return Cut(unit.spans, 0 if isinstance(part, _Nothing) else len(part))
 
 
@@ -143,7 +154,7 @@ def _join(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int],
         done = _done_already(unit.job, options)  # another run on the same folder has joined and removed them
         if done is None:
             raise PoseError("a finished span is gone or of another version of the video; run the command again")
-        shutil.rmtree(unit.job.parts, ignore_errors=True)
+        _remove_parts(unit.job, options)
         return done
     found = [part for part in parts if isinstance(part, PoseSequence)]
     if not found:
@@ -158,9 +169,22 @@ def _finish(
     write_poses(job.output, sequence)
     with suppress(FileNotFoundError):
         job.error_file.unlink()
-    shutil.rmtree(job.parts, ignore_errors=True)
+    _remove_parts(job, options)
     done = outcome_of(job.source, sequence)
     return _draw(job, sequence, done, options, on_frame) if preview else done
+
+
+def _digest(options: Options) -> str:
+    return hashlib.sha256(json.dumps(describe_estimator(options), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _remove_parts(job: Job, options: Options) -> None:
+    """Remove the finished spans of a video that is done, and nothing else that may lie there."""
+    for part in job.parts.glob(f"[0-9]*-{_digest(options)}.part"):
+        with suppress(OSError):
+            part.unlink()
+    with suppress(OSError):
+        job.parts.rmdir()
 
 
 def _draw(
@@ -195,11 +219,11 @@ class _Nothing:
     source: dict[str, int]
 
 
-def _write_part(unit: Unit, part: PoseSequence | _Nothing) -> None:
+def _write_part(path: Path, part: PoseSequence | _Nothing) -> None:
     if isinstance(part, PoseSequence):
-        write_poses(unit.part, part)
+        write_poses(path, part)
         return
-    with atomic_write(unit.part) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(asdict(part)).encode())
 
 
@@ -207,8 +231,10 @@ def _read_part(unit: Unit, options: Options) -> PoseSequence | _Nothing | None:
     """A span that is finished, of this video and with these options."""
     estimator = describe_estimator(options)
     try:
-        part = read_poses(unit.part)
+        part = read_poses(unit.part(options))
     except PoseError:
-        record = read_record(unit.part)
-        return _Nothing(**record) if record is not None and is_same(unit.job, record, estimator) else None
+        record = read_record(unit.part(options))
+        if record is None or not is_same(unit.job, record, estimator):
+            return None
+        return _Nothing(record["estimator"], record["source"])
     return part if is_same(unit.job, part.meta, estimator) else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ class Video:
         stop: no frame at or after this time is given.
         lead: seconds before ``start`` whose frames are given as well but not counted.
         fps: give at most this many frames a second, the first one of each interval ``[k / fps, (k + 1) / fps)``.
+        on_skip: called after every frame that is passed over: it may take long to reach a span.
 
     Attributes:
         fps: frames per second as the container states, else 30.
@@ -66,9 +67,11 @@ class Video:
         stop: float = math.inf,
         lead: float = 0.0,
         fps: float | None = None,
+        on_skip: Callable[[], None] | None = None,
     ) -> None:
         self.path = Path(path)
         self._start, self._first, self._stop, self._every = start, max(start - lead, 0.0), stop, fps
+        self._on_skip = on_skip or (lambda: None)
         _require_content(self.path)
         self._container = _open(self.path)
         try:
@@ -84,8 +87,8 @@ class Video:
             self.fps = FALLBACK_FPS
         length = stream.duration * stream.time_base if stream.duration and stream.time_base else 0
         self.duration = max(float(length or (self._container.duration or 0) / 1_000_000), 0.0)
-        estimate = round(self.duration * self.fps) or None
-        self.reading = Reading(promised=stream.frames or estimate, exactly=bool(stream.frames))
+        # where it states no count, its length is what it promises
+        self.reading = Reading(stream.frames or None, length=0.0 if stream.frames else self.duration)
 
     def __enter__(self) -> Video:
         return self
@@ -110,15 +113,17 @@ class Video:
             if seconds >= self._stop:
                 break
             if seconds < self._first:
+                self._on_skip()
                 continue
             if seconds >= self._start:
                 if self._start > 0 and self.reading.decoded == 0:  # what was passed over belongs to the span before
                     self.reading.undecodable = self.reading.discarded = 0
                 # a frame without a time is nothing unusual in AVI, whose rate is constant
-                self.reading.count(frame.is_corrupt, untimed and not self._is_avi, (frame.width, frame.height))
+                self.reading.count(frame.is_corrupt, untimed and not self._is_avi, (frame.width, frame.height), seconds)
             if self._every is not None:
                 # a little late is in time: container times are rounded
                 if (now := math.floor(seconds * self._every + 1e-3)) == interval:
+                    self._on_skip()
                     continue
                 interval = now
             yield seconds, self._rgb(frame)
@@ -140,7 +145,7 @@ class Video:
         if self._first > 0 and self.can_seek():
             for back in _STEPS_BACK:  # a transport stream is sought to any frame, not to a key frame
                 frames = self._seek(self._first - back)
-                key = next((frame for frame in frames if frame.key_frame), None)
+                key = next((frame for frame in frames if frame.key_frame or self._on_skip()), None)
                 seconds = None if key is None else self._seconds(key)
                 if key is not None and seconds is not None and seconds <= self._first:
                     yield key

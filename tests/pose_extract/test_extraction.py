@@ -1,9 +1,13 @@
 """Real estimation on real clips."""
 
+import os
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pose_extract import Options, extract_video
+from pose_extract import Options, PoseError, extract_video
+from pose_extract.extraction import extract_span, join_spans
 
 CLIP = "videos/asl_gestures/intel_asl_eat.mkv"
 
@@ -113,3 +117,18 @@ def test_objects_are_closed(tmp_path, write_video):
     for _ in range(10):
         extract_video(path)
     assert resident() - before < 150
+
+
+def test_a_video_that_changes_while_it_is_read_is_no_result(tmp_path, write_video):
+    path = write_video(tmp_path / "a.mp4")
+    with pytest.raises(PoseError, match="was changed while it was read"):
+        extract_video(path, Options("body"), on_frame=lambda done: os.utime(path))
+
+
+def test_spans_that_go_on_with_another_person_say_so(two_people):
+    """Spans choose for themselves: here the left one, then the right one."""
+    left, right = (extract_span(two_people, Options("body", person=person)) for person in ("left", "right"))
+    same, other = (replace(span, timestamps=span.timestamps + 1) for span in (left, right))
+    assert not any("another person" in line for line in join_spans([left, same], two_people).meta["warnings"])
+    (warning,) = (line for line in join_spans([left, other], two_people).meta["warnings"] if "person" in line)
+    assert warning.startswith("perhaps another person from")

@@ -170,8 +170,8 @@ def test_frames_are_not_kept(tmp_path, make_sequence):
     assert most <= 3
 
 
-def test_a_preview_is_known_by_the_cache_beside_it(tmp_path, make_sequence):
-    for name in ("a.npz", "a.preview.mp4", "b.preview.mp4", "a.mp4"):
+def test_a_preview_is_known_by_cache_and_strip_beside_it(tmp_path):
+    for name in ("a.npz", "a.strip.jpg", "a.preview.mp4", "b.preview.mp4", "c.npz", "c.preview.mp4", "a.mp4"):
         (tmp_path / name).touch()
     assert [path.name for path in sorted(tmp_path.iterdir()) if is_preview(path)] == ["a.preview.mp4"]
     assert preview_file(tmp_path / "a.mp4.npz").name == "a.mp4.preview.mp4"

@@ -38,16 +38,16 @@ def test_a_long_video_is_cut_resumed_and_joined(job):
     units = [Unit(job, k, 3) for k in range(3)]
     frames = [run(unit)[0].frames for unit in units]
     assert frames == [150, 150, 50]
-    assert sorted(path.name for path in job.parts.iterdir()) == ["0000.part", "0001.part", "0002.part"]
+    assert sorted(path.name for path in job.parts.iterdir()) == [Unit(job, k, 3).part(OPTIONS).name for k in range(3)]
     assert run(units[1]) == (Cut(3, 150), [])  # there already
-    assert run(units[1], Options("body", fps=0.1))[0] == Cut(3, 30)  # of other options: done again
-    assert run(Unit(job, None, 3))[0].status == "failed"  # and does not fit the others
-    run(units[1])
+    other = Options("body", fps=0.1)
+    assert run(units[1], other)[0] == Cut(3, 30)  # another run with other options does not disturb this one
+    (job.parts / "mine.txt").write_text("a user's own file")
 
     outcome, beats = run(Unit(job, None, 3))
     assert (outcome.status, outcome.frames) == ("empty", 350)
     assert beats  # signs of life while the file is hashed
-    assert not job.parts.exists()
+    assert {path.name for path in job.parts.iterdir()} == {units[1].part(other).name, "mine.txt"}
     assert not job.error_file.exists()
     poses = read_poses(job.output)
     np.testing.assert_allclose(poses.timestamps, np.arange(350) * 2, atol=1e-3)
@@ -68,7 +68,7 @@ def test_a_span_that_the_container_promises_and_that_is_not_there(job, tmp_path)
     results = [run(Unit(short, k, 3))[0] for k in range(3)]
     assert results[0].frames == 150
     assert results[2].frames == 0
-    assert json.loads(Unit(short, 2, 3).part.read_text())["source"]["bytes"] == len(data) // 2
+    assert json.loads(Unit(short, 2, 3).part(OPTIONS).read_text())["source"]["bytes"] == len(data) // 2
     assert run(Unit(short, 2, 3)) == (Cut(3), [])
     outcome, _ = run(Unit(short, None, 3))
     assert outcome.frames == sum(result.frames for result in results)
