@@ -67,7 +67,7 @@ def normalise(points: Points, valid: Mask, layout: Layout) -> tuple[Points, Mask
     if points.ndim == 3:
         return normalise(points[None], valid[None], layout)[0][0], valid
     # float64 inside: metres and fractions of an image differ by orders of magnitude from their offsets
-    filled = points.astype(np.float64)
+    filled = points.astype(np.float64, order="C")  # in C order a reshape is a view that can be filled
     seen: Mask = np.any(valid, axis=1)  # (N, V)
     _fill_in_time(filled, valid, seen)
     filled -= _centre(filled, valid, layout)[:, None, None]

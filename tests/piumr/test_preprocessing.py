@@ -52,6 +52,14 @@ def test_garbage_in_missing_points_changes_nothing():
     np.testing.assert_array_equal(normalise(points, valid, layout)[0], normalise(garbage, valid, layout)[0])
 
 
+def test_the_order_in_memory_changes_nothing():
+    """Choosing joints of a clip gives arrays in another order."""
+    layout = get_layout("mediapipe-33")
+    points, valid = random_clip(layout)
+    for order in (np.asfortranarray(points), points.transpose(1, 0, 2).copy().transpose(1, 0, 2)):
+        np.testing.assert_array_equal(normalise(order, valid, layout)[0], normalise(points, valid, layout)[0])
+
+
 def test_place_and_size_of_the_person_do_not_matter():
     layout = get_layout("mediapipe-75")
     points, valid = random_clip(layout)
