@@ -15,9 +15,9 @@ CLIPS = 2000
 
 
 def resident(pid):
-    """Megabytes."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+    """Megabytes; what is shared with other processes, such as libraries, in part (PSS)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
             return int(line.split()[1]) / 1000
     return 0.0
 
