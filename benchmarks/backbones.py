@@ -122,19 +122,16 @@ class PlainBranches(nn.Module):
     def __init__(self, layer: MultiBranchTemporalConv | MultiScaleTemporalConv) -> None:
         super().__init__()
         parts = slices(layer.widths)
-        mixing = isinstance(layer, MultiBranchTemporalConv)
         self.branches = nn.ModuleList()
         for part, body in zip(parts, [*layer.convs, layer.maximum], strict=False):
-            branch = [conv_part(layer.enter, part), norm_part(layer.enter_norm, part), nn.ReLU(), body]
-            self.branches.append(nn.Sequential(*branch, *([] if mixing else [norm_part(layer.leave_norm, part)])))
-        plain: list[nn.Module] = [conv_part(layer.enter, parts[-1])]
-        plain[0].stride = (layer.stride, 1)
-        if not mixing:
-            plain.append(norm_part(layer.enter_norm, parts[-1]))
-        self.branches.append(nn.Sequential(*plain))
+            entry = conv_part(layer.enter, part), norm_part(layer.enter_norm, part), nn.ReLU()
+            self.branches.append(nn.Sequential(*entry, body, norm_part(layer.leave_norm, part)))
+        plain = conv_part(layer.enter, parts[-1])
+        plain.stride = (layer.stride, 1)
+        self.branches.append(nn.Sequential(plain, norm_part(layer.leave_norm, parts[-1])))
         self.leave = nn.Identity()
-        if mixing:
-            self.leave = nn.Sequential(layer.leave_norm, nn.ReLU(), layer.leave, layer.norm)
+        if isinstance(layer, MultiBranchTemporalConv):
+            self.leave = nn.Sequential(nn.ReLU(), layer.leave, layer.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) to (N, C, ceil(T / stride), V)."""
@@ -274,7 +271,7 @@ def measure(cases: dict[str, Case], options: argparse.Namespace, load: Load) -> 
     for index in range(options.rounds):
         print(f"round {index + 1} of {options.rounds}", file=sys.stderr)
         for name, case in cases.items():
-            found[name]["batch_1_ms"].append(1e3 * seconds(lambda: case.infer(one), 15, options.device))  # noqa: B023
+            found[name]["batch_1_ms"].append(1e3 * seconds(lambda: case.infer(one), 7, options.device))  # noqa: B023
         for name, case in cases.items():
             rate = options.batch / seconds(lambda: case.infer(many), 2, options.device)  # noqa: B023
             found[name]["clips_per_s"].append(rate)

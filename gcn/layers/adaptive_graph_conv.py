@@ -41,7 +41,7 @@ class AdaptiveGraphConv(nn.Module):
 
     def topology(self, x: Tensor) -> Tensor:
         """Adjacency B + alpha C (N, K, V, V) of each clip of (N, C_in, T, V)."""
-        N, K, V = len(x), len(self.adjacency), x.shape[3]
+        N, K, V = x.shape[0], len(self.adjacency), x.shape[3]
         theta, phi = self.embed(x).reshape(N, 2, K, -1, V).unbind(1)  # (N, K, C' T, V)
         similarity = theta.transpose(2, 3) @ phi * (1 / theta.shape[2])
         return self.adjacency + self.gain * similarity.softmax(dim=2)
@@ -70,6 +70,10 @@ class FusedAdaptiveGraphConv(AdaptiveGraphConv):
         self.skip = isinstance(layer.residual, nn.Identity)
         if isinstance(layer.residual, nn.Sequential):
             self.project = append_residual(self.project, layer.residual)
+
+    def fuse(self) -> nn.Module:
+        """Itself: there is nothing left to fuse."""
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""

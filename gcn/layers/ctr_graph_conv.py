@@ -53,7 +53,7 @@ class CTRGraphConv(nn.Module):
         K = len(self.adjacency)
         refinement = self.correlate(x).unflatten(1, (K, -1))  # (N, K, C_out, V, V)
         left, right = _as_matrices(self.project(x), torch.addcmul(self.adjacency[:, None], refinement, self.gain))
-        h = torch.bmm(left, right).reshape(len(x), -1, *x.shape[2:])
+        h = torch.bmm(left, right).reshape(x.shape[0], -1, *x.shape[2:])
         return torch.relu(self.norm(h) + self.residual(x))
 
     def fuse(self) -> nn.Module:
@@ -89,6 +89,10 @@ class FusedCTRGraphConv(CTRGraphConv):
             self.residual = with_weights(around, around.weight, around.bias + shift)
             shift = torch.zeros_like(shift)
         self.register_buffer("shift", shift.to(project.weight)[:, None, None])
+
+    def fuse(self) -> nn.Module:
+        """Itself: there is nothing left to fuse."""
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""

@@ -14,12 +14,46 @@ def temporal_conv(channels: int, stride: int = 1, kernel_size: int = 9) -> nn.Se
     return nn.Sequential(conv, nn.BatchNorm2d(channels))
 
 
-class MultiBranchTemporalConv(nn.Module):
+class _Branches(nn.Module):
+    """Dilated convolutions, a 3-frame maximum and a plain 1x1 convolution side by side on slices of the channels.
+
+    Every branch has BatchNorm at its end and all but the plain one have BatchNorm and ReLU after their entry. The entry
+    convolutions of all branches are one 1x1 convolution, which is exact: they read the same input. So is each row of
+    norms; the plain branch has its one after the stride, so that it sees the statistics of the frames that are left.
+    """
+
+    def __init__(self, channels: int, stride: int, dilations: tuple[int, ...], kernel_size: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.widths = branch_widths(channels, len(dilations) + 2)
+        self.enter = nn.Conv2d(channels, channels, 1)
+        self.enter_norm = nn.BatchNorm2d(channels - self.widths[-1])
+        self.convs = branch_convs(self.widths, dilations, stride, kernel_size)
+        self.maximum = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
+        self.leave_norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, C, T, V) to (N, C, ceil(T / stride), V)."""
+        h = self.enter(x)
+        plain = h[:, -self.widths[-1] :, :: self.stride]
+        *convolved, pooled = torch.relu(self.enter_norm(h[:, : -self.widths[-1]])).split(self.widths[:-1], dim=1)
+        branches = [conv(part) for conv, part in zip(self.convs, convolved, strict=True)]
+        return self.leave_norm(torch.cat([*branches, self.maximum(pooled), plain], dim=1))
+
+    def fuse(self) -> nn.Module:
+        """The same in evaluation mode without BatchNorm."""
+        plain = self.widths[-1]
+        scale, shift = norm_affine(self.leave_norm)
+        enter = rescale_head(self.enter, *norm_affine(self.enter_norm))
+        enter = rescale_tail(enter, scale[-plain:], shift[-plain:])
+        return FusedBranches(self.widths, self.stride, enter, self.convs, self.maximum, scale[:-plain], shift[:-plain])
+
+
+class MultiBranchTemporalConv(_Branches):
     """Multi-branch temporal convolution of ST-GCN++ (Duan et al., PYSKL, ACM MM 2022).
 
     Dilated 3-frame convolutions, a 3-frame maximum and a plain 1x1 convolution side by side on slices of the
-    channels, then BatchNorm, ReLU and a 1x1 convolution over all of them. The entry convolutions of all branches are
-    one 1x1 convolution (exact: they read the same input).
+    channels, then BatchNorm, ReLU and a 1x1 convolution over all of them.
 
     Shapes:
         - input: (N, C, T, V)
@@ -35,44 +69,25 @@ class MultiBranchTemporalConv(nn.Module):
     def __init__(
         self, channels: int, stride: int = 1, dilations: tuple[int, ...] = (1, 2, 3, 4), dropout: float = 0.0
     ) -> None:
-        super().__init__()
-        self.stride = stride
-        self.widths = branch_widths(channels, len(dilations) + 2)
-        self.enter = nn.Conv2d(channels, channels, 1)
-        self.enter_norm = nn.BatchNorm2d(channels - self.widths[-1])  # the 1x1 branch has no norm of its own
-        self.convs = branch_convs(self.widths, dilations, stride, 3)
-        self.maximum = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
-        self.leave_norm = nn.BatchNorm2d(channels)
+        super().__init__(channels, stride, dilations, 3)
         self.leave = nn.Conv2d(channels, channels, 1)
         self.norm = nn.BatchNorm2d(channels)
         self.dropout = nn.Dropout(dropout, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C, T, V) to (N, C, ceil(T / stride), V)."""
-        h = self.enter(x)
-        plain = h[:, -self.widths[-1] :, :: self.stride]
-        *convolved, pooled = torch.relu(self.enter_norm(h[:, : -self.widths[-1]])).split(self.widths[:-1], dim=1)
-        branches = [conv(part) for conv, part in zip(self.convs, convolved, strict=True)]
-        h = torch.cat([*branches, self.maximum(pooled), plain], dim=1)
-        return self.dropout(self.norm(self.leave(torch.relu(self.leave_norm(h)))))
+        return self.dropout(self.norm(self.leave(torch.relu(super().forward(x)))))
 
     def fuse(self) -> nn.Module:
         """The same in evaluation mode without BatchNorm."""
-        plain = self.widths[-1]
-        leave_scale, leave_shift = norm_affine(self.leave_norm)
-        enter = rescale_head(self.enter, *norm_affine(self.enter_norm))
-        enter = rescale_tail(enter, leave_scale[-plain:], leave_shift[-plain:])
-        leave = nn.Sequential(nn.ReLU(), fold_norm(self.leave, self.norm))
-        return FusedBranches(
-            self.widths, self.stride, enter, self.convs, self.maximum, leave_scale[:-plain], leave_shift[:-plain], leave
-        )
+        return nn.Sequential(super().fuse(), nn.ReLU(), fold_norm(self.leave, self.norm))
 
 
-class MultiScaleTemporalConv(nn.Module):
+class MultiScaleTemporalConv(_Branches):
     """Multi-scale temporal convolution of CTR-GCN (Chen et al., ICCV 2021).
 
-    Two 5-frame convolutions of dilation 1 and 2, a 3-frame maximum and a plain 1x1 convolution side by side, each with
-    BatchNorm, and no mixing after them. The entry convolutions of all branches are one, and so are the last norms.
+    5-frame convolutions of dilation 1 and 2, a 3-frame maximum and a plain 1x1 convolution side by side on slices of
+    the channels, each with BatchNorm, and no mixing after them.
 
     Shapes:
         - input: (N, C, T, V)
@@ -88,28 +103,7 @@ class MultiScaleTemporalConv(nn.Module):
     def __init__(
         self, channels: int, stride: int = 1, dilations: tuple[int, ...] = (1, 2), kernel_size: int = 5
     ) -> None:
-        super().__init__()
-        self.stride = stride
-        self.widths = branch_widths(channels, len(dilations) + 2)
-        self.enter = nn.Conv2d(channels, channels, 1)
-        self.enter_norm = nn.BatchNorm2d(channels)
-        self.convs = branch_convs(self.widths, dilations, stride, kernel_size)
-        self.maximum = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
-        self.leave_norm = nn.BatchNorm2d(channels - self.widths[-1])  # the 1x1 branch has had its norm
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve (N, C, T, V) to (N, C, ceil(T / stride), V)."""
-        h = self.enter_norm(self.enter(x))
-        plain = h[:, -self.widths[-1] :, :: self.stride]
-        *convolved, pooled = torch.relu(h[:, : -self.widths[-1]]).split(self.widths[:-1], dim=1)
-        branches = [conv(part) for conv, part in zip(self.convs, convolved, strict=True)]
-        return torch.cat([self.leave_norm(torch.cat([*branches, self.maximum(pooled)], dim=1)), plain], dim=1)
-
-    def fuse(self) -> nn.Module:
-        """The same in evaluation mode without BatchNorm."""
-        enter = fold_norm(self.enter, self.enter_norm)
-        scale, shift = norm_affine(self.leave_norm)
-        return FusedBranches(self.widths, self.stride, enter, self.convs, self.maximum, scale, shift, nn.Identity())
+        super().__init__(channels, stride, dilations, kernel_size)
 
 
 class FusedBranches(nn.Module):
@@ -127,7 +121,6 @@ class FusedBranches(nn.Module):
         maximum: pooling of the branch after them.
         scale: what multiplies the outputs of all branches but the plain one.
         shift: what is then added to them.
-        leave: what follows the branches.
     """
 
     def __init__(
@@ -139,11 +132,10 @@ class FusedBranches(nn.Module):
         maximum: nn.Module,
         scale: Tensor,
         shift: Tensor,
-        leave: nn.Module,
     ) -> None:
         super().__init__()
         self.widths, self.stride = widths, stride
-        self.enter, self.maximum, self.leave = enter, maximum, leave
+        self.enter, self.maximum = enter, maximum
         scales, shifts = scale.split(widths[:-1]), shift.split(widths[:-1])
         self.convs = nn.ModuleList(
             rescale_head(conv, factor, term)  # type: ignore[arg-type]
@@ -158,7 +150,7 @@ class FusedBranches(nn.Module):
         plain = h[:, -self.widths[-1] :, :: self.stride]
         *convolved, pooled = torch.relu(h[:, : -self.widths[-1]]).split(self.widths[:-1], dim=1)
         branches = [conv(part) for conv, part in zip(self.convs, convolved, strict=True)]
-        return self.leave(torch.cat([*branches, self.pooled_affine(self.maximum(pooled)), plain], dim=1))
+        return torch.cat([*branches, self.pooled_affine(self.maximum(pooled)), plain], dim=1)
 
 
 def branch_widths(channels: int, branches: int) -> list[int]:
