@@ -31,13 +31,14 @@ def fold_into_next(norm: nn.BatchNorm2d, conv: nn.Conv2d) -> nn.Conv2d:
 
 def with_weights(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
     """A convolution like ``conv`` with other weights; the number of input channels is the weights'."""
-    like = nn.Conv2d(
+    like: nn.Conv2d = torch.nn.utils.skip_init(  # draws no random numbers
+        nn.Conv2d,
         weight.shape[1] * conv.groups,
         weight.shape[0],
-        conv.kernel_size,  # type: ignore[arg-type]
-        conv.stride,  # type: ignore[arg-type]
+        conv.kernel_size,
+        conv.stride,
         conv.padding,
-        conv.dilation,  # type: ignore[arg-type]
+        conv.dilation,
         conv.groups,
     ).to(conv.weight)
     assert like.bias is not None
