@@ -217,8 +217,8 @@ class Load:
         """One more interval."""
         now = (*cpu_ticks(), sum(os.times()[:2]))
         busy, whole, own = (b - a for a, b in zip(self.last, now, strict=True))
-        if whole:
-            self.shares.append(max(busy - own * os.sysconf("SC_CLK_TCK"), 0) / whole)
+        share = max(busy - own * os.sysconf("SC_CLK_TCK"), 0) / whole if whole else float("nan")
+        self.shares.append(share)
         self.last = now
 
 
@@ -268,7 +268,10 @@ def measure(cases: dict[str, Case], options: argparse.Namespace, load: Load) -> 
     )
     figures = ("batch_1_ms", "clips_per_s", "training_clips_per_s")
     found: dict[str, dict[str, list[float]]] = {name: {figure: [] for figure in figures} for name in cases}
+    started = time.perf_counter()
     for index in range(options.rounds):
+        if index and time.perf_counter() - started > options.seconds:
+            break
         print(f"round {index + 1} of {options.rounds}", file=sys.stderr)
         for name, case in cases.items():
             found[name]["batch_1_ms"].append(1e3 * seconds(lambda: case.infer(one), 7, options.device))  # noqa: B023
@@ -279,6 +282,7 @@ def measure(cases: dict[str, Case], options: argparse.Namespace, load: Load) -> 
             rate = options.batch / seconds(lambda: case.train(many), 1, options.device)  # noqa: B023
             found[name]["training_clips_per_s"].append(rate)
         load.note()
+    print(f"{len(load.shares)} rounds in {time.perf_counter() - started:.0f} s", file=sys.stderr)
     results: dict[str, Any] = {
         name: {figure: spread(values) for figure, values in each.items()} for name, each in found.items()
     }
@@ -338,6 +342,7 @@ def main() -> None:
     parser.add_argument("--joints", type=int, default=25)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=600, help="begin no further round after so long")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="bf16: autocast")
@@ -352,6 +357,7 @@ def main() -> None:
     del cases
     report = {
         "results": results,
+        "rounds": len(load.shares),
         "cost": costs,
         "sweep_batch_1_ms": {name: sweep(name, options) for name in options.sweep},
         "options": {key: value for key, value in vars(options).items() if key != "out"},
@@ -361,7 +367,7 @@ def main() -> None:
             "cores": os.cpu_count(),
             "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
         },
-        "load": {"before": before, "after": os.getloadavg(), "share_of_others": spread(load.shares or [float("nan")])},
+        "load": {"before": before, "after": os.getloadavg(), "share_of_others": spread(load.shares)},
     }
     text = json.dumps(report, indent=2)
     if options.out:
