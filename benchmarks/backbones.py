@@ -177,18 +177,19 @@ class Case:
         self.optimizer.step()
 
 
-def seconds(run: Callable[[], None], repeats: int, device: str) -> float:
+def seconds(run: Callable[[], None], repeats: int, options: argparse.Namespace) -> float:
     """Median time of a call after one that is not counted."""
+    clock = time.process_time if options.clock == "cpu" else time.perf_counter
     run()
     found = []
     for _ in range(repeats):
-        if device == "cuda":
+        if options.device == "cuda":
             torch.cuda.synchronize()
-        started = time.perf_counter()
+        started = clock()
         run()
-        if device == "cuda":
+        if options.device == "cuda":
             torch.cuda.synchronize()
-        found.append(time.perf_counter() - started)
+        found.append(clock() - started)
     return statistics.median(found)
 
 
@@ -274,12 +275,12 @@ def measure(cases: dict[str, Case], options: argparse.Namespace, load: Load) -> 
             break
         print(f"round {index + 1} of {options.rounds}", file=sys.stderr)
         for name, case in cases.items():
-            found[name]["batch_1_ms"].append(1e3 * seconds(lambda: case.infer(one), 7, options.device))  # noqa: B023
+            found[name]["batch_1_ms"].append(1e3 * seconds(lambda: case.infer(one), 7, options))  # noqa: B023
         for name, case in cases.items():
-            rate = options.batch / seconds(lambda: case.infer(many), 2, options.device)  # noqa: B023
+            rate = options.batch / seconds(lambda: case.infer(many), 2, options)  # noqa: B023
             found[name]["clips_per_s"].append(rate)
         for name, case in cases.items():
-            rate = options.batch / seconds(lambda: case.train(many), 1, options.device)  # noqa: B023
+            rate = options.batch / seconds(lambda: case.train(many), 1, options)  # noqa: B023
             found[name]["training_clips_per_s"].append(rate)
         load.note()
     print(f"{len(load.shares)} rounds in {time.perf_counter() - started:.0f} s", file=sys.stderr)
@@ -308,7 +309,7 @@ def sweep(name: str, options: argparse.Namespace) -> dict[str, dict[str, float]]
     for _ in range(options.rounds):
         for (joints, frames), case in nets.items():
             x = torch.randn(1, CHANNELS, frames, joints, device=options.device)
-            found[joints, frames].append(1e3 * seconds(lambda: case.infer(x), 5, options.device))  # noqa: B023
+            found[joints, frames].append(1e3 * seconds(lambda: case.infer(x), 5, options))  # noqa: B023
     return {
         f"V={joints}": {f"T={frames}": statistics.median(found[joints, frames]) for frames in SWEEP_FRAMES}
         for joints in SWEEP_JOINTS
@@ -346,6 +347,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="bf16: autocast")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: for a busy machine, --threads 1")
     parser.add_argument("--compile", action="store_true", help="torch.compile both forms")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -17,8 +17,9 @@ class CTRGraphConv(nn.Module):
         R_k = A_k + \alpha \, \xi_k\big(\tanh(\psi_k(\bar X)_v - \phi_k(\bar X)_w)\big)
 
     Written from the paper, in an order that does less: the mean over time comes before the embeddings psi and phi (they
-    are linear), which are one product for all subsets; so are W and, in groups, xi; the sum over neighbours and subsets
-    is one batched product. A starts at the skeleton's adjacency and is a free parameter, alpha starts at zero.
+    are linear), which are one product for all subsets, and so is each of W, xi and the sum over neighbours; alpha
+    multiplies the weights of xi, not what it makes. A starts at the skeleton's adjacency and is a free parameter, alpha
+    starts at zero.
 
     Shapes:
         - input: (N, C_in, T, V)
@@ -43,25 +44,24 @@ class CTRGraphConv(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels)
         self.residual = shortcut(in_channels, out_channels)
 
-    def correlate(self, x: Tensor) -> Tensor:
-        """Channel-wise refinement (N, K C_out, V, V) of the topology for (N, C_in, T, V), before alpha."""
-        psi, phi = self.embed(x.mean(2)).chunk(2, dim=1)  # (N, K C', V)
-        return self.expand(torch.tanh(psi[..., :, None] - phi[..., None, :]))
+    def shared_topology(self) -> tuple[Tensor, Tensor]:
+        """What no clip changes: A + alpha bias of xi (K, C_out, V, V), and alpha xi (K, C_out, C')."""
+        K = len(self.adjacency)
+        assert self.expand.bias is not None
+        bias = (self.expand.bias * self.gain).reshape(K, -1, 1, 1)
+        return self.adjacency[:, None] + bias, (self.expand.weight * self.gain).reshape(K, bias.shape[1], -1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
-        K = len(self.adjacency)
-        refinement = self.correlate(x).unflatten(1, (K, -1))  # (N, K, C_out, V, V)
-        left, right = _as_matrices(self.project(x), torch.addcmul(self.adjacency[:, None], refinement, self.gain))
-        h = torch.bmm(left, right).reshape(x.shape[0], -1, *x.shape[2:])
+        h = refined_sum(self.project(x), self.embed(x.mean(2)), *self.shared_topology())
         return torch.relu(self.norm(h) + self.residual(x))
 
     def fuse(self) -> nn.Module:
-        """The same in evaluation mode: norm and alpha in the convolutions, the residual added by the product."""
+        """The same in evaluation mode: norm and alpha in the convolutions."""
         return FusedCTRGraphConv(self)
 
 
-class FusedCTRGraphConv(CTRGraphConv):
+class FusedCTRGraphConv(nn.Module):
     """Deployed form of :class:`CTRGraphConv`.
 
     Shapes:
@@ -69,48 +69,51 @@ class FusedCTRGraphConv(CTRGraphConv):
         - output: (N, C_out, T, V)
     """
 
+    base: Tensor
+    refine: Tensor
     shift: Tensor
 
     def __init__(self, layer: CTRGraphConv) -> None:
-        nn.Module.__init__(self)
-        K = len(layer.adjacency)
-        scale, shift = norm_affine(layer.norm)
-        expand, project = layer.expand, layer.project
-        assert expand.bias is not None
+        super().__init__()
+        base, refine = layer.shared_topology()
+        self.register_buffer("base", base)
+        self.register_buffer("refine", refine)
+        self.embed, project = layer.embed, layer.project
         assert project.bias is not None
-        self.adjacency, self.embed = layer.adjacency, layer.embed
-        self.expand = with_weights(expand, expand.weight * layer.gain, expand.bias * layer.gain)
-        scales = scale.repeat(K)  # a scale of an output channel passes through the sum over neighbours
+        scale, shift = norm_affine(layer.norm)
+        scales = scale.repeat(len(base))  # a scale of an output channel passes through the sum over neighbours
         self.project = with_weights(project, project.weight * scales[:, None, None, None], project.bias * scales)
         self.residual = layer.residual
+        self.skip = isinstance(layer.residual, nn.Identity)
         if isinstance(layer.residual, nn.Sequential):
             around = fold_norm(*layer.residual)
             assert around.bias is not None
             self.residual = with_weights(around, around.weight, around.bias + shift)
-            shift = torch.zeros_like(shift)
         self.register_buffer("shift", shift.to(project.weight)[:, None, None])
-
-    def fuse(self) -> nn.Module:
-        """Itself: there is nothing left to fuse."""
-        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
-        K = len(self.adjacency)
-        topology = self.adjacency[:, None] + self.correlate(x).unflatten(1, (K, -1))  # (N, K, C_out, V, V)
-        left, right = _as_matrices(self.project(x), topology)
-        residual = self.residual(x)
-        around = residual if isinstance(self.residual, nn.Conv2d) else residual + self.shift
-        return torch.relu(torch.baddbmm(around.flatten(0, 1), left, right).reshape(around.shape))
+        h = refined_sum(self.project(x), self.embed(x.mean(2)), self.base, self.refine)
+        return torch.relu(h + (x + self.shift if self.skip else self.residual(x)))
 
 
-def _as_matrices(projected: Tensor, topology: Tensor) -> tuple[Tensor, Tensor]:
-    """(N C_out, T, K V) and (N C_out, K V, V), whose product sums over subsets and neighbours.
+def refined_sum(projected: Tensor, embedded: Tensor, base: Tensor, refine: Tensor) -> Tensor:
+    """Sum over subsets and neighbours, by a topology for each clip and channel.
 
     Args:
-        projected: (N, K C_out, T, V).
-        topology: (N, K, C_out, V, V).
+        projected: (N, K C, T, V).
+        embedded: (N, 2 K C', V), psi and phi of the mean over time.
+        base: (K, C, V, V), the topology before it is refined; [..., v, w] is what w receives from v.
+        refine: (K, C, C').
+
+    Returns:
+        (N, C, T, V).
     """
-    N, K, C, V, _ = topology.shape
-    left = projected.unflatten(1, (K, C)).permute(0, 2, 3, 1, 4)  # (N, C_out, T, K, V)
-    return left.reshape(N * C, -1, K * V), topology.transpose(1, 2).reshape(N * C, K * V, V)
+    N, _, T, V = projected.shape
+    K, C, narrow = refine.shape
+    psi, phi = embedded.chunk(2, dim=1)
+    correlation = torch.tanh(psi[..., :, None] - phi[..., None, :]).reshape(N, K, narrow, V * V)
+    topology = torch.matmul(refine, correlation).reshape(N, K, C, V, V) + base
+    # all subsets and channels in one product of what lies in memory as it is, then one sum
+    h = torch.bmm(projected.reshape(N * K * C, T, V), topology.reshape(N * K * C, V, V))
+    return h.reshape(N, K, C, T, V).sum(1)
