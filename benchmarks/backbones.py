@@ -123,7 +123,8 @@ class PlainBranches(nn.Module):
         super().__init__()
         parts = slices(layer.widths)
         self.branches = nn.ModuleList()
-        for part, body in zip(parts, [*layer.convs, layer.maximum], strict=False):
+        pool = nn.MaxPool2d((3, 1), (layer.stride, 1), (1, 0))
+        for part, body in zip(parts, [*layer.convs, pool], strict=False):
             entry = conv_part(layer.enter, part), norm_part(layer.enter_norm, part), nn.ReLU()
             self.branches.append(nn.Sequential(*entry, body, norm_part(layer.leave_norm, part)))
         plain = conv_part(layer.enter, parts[-1])

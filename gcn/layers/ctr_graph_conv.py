@@ -113,7 +113,7 @@ def refined_sum(projected: Tensor, embedded: Tensor, base: Tensor, refine: Tenso
     K, C, narrow = refine.shape
     psi, phi = embedded.chunk(2, dim=1)
     correlation = torch.tanh(psi[..., :, None] - phi[..., None, :]).reshape(N, K, narrow, V * V)
-    topology = torch.matmul(refine, correlation).reshape(N, K, C, V, V) + base
+    topology = torch.matmul(refine, correlation).reshape(N, K, C, V, V).add_(base)
     # all subsets and channels in one product of what lies in memory as it is, then one sum
     h = torch.bmm(projected.reshape(N * K * C, T, V), topology.reshape(N * K * C, V, V))
     return h.reshape(N, K, C, T, V).sum(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gcn.layers.folding import ChannelAffine, fold_norm, norm_affine, with_weights
@@ -29,7 +30,6 @@ class _Branches(nn.Module):
         self.enter = nn.Conv2d(channels, channels, 1)
         self.enter_norm = nn.BatchNorm2d(channels - self.widths[-1])
         self.convs = branch_convs(self.widths, dilations, stride, kernel_size)
-        self.maximum = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
         self.leave_norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class _Branches(nn.Module):
         plain = h[:, -self.widths[-1] :, :: self.stride]
         *convolved, pooled = torch.relu(self.enter_norm(h[:, : -self.widths[-1]])).split(self.widths[:-1], dim=1)
         branches = [conv(part) for conv, part in zip(self.convs, convolved, strict=True)]
-        return self.leave_norm(torch.cat([*branches, self.maximum(pooled), plain], dim=1))
+        return self.leave_norm(torch.cat([*branches, maximum(pooled, self.stride), plain], dim=1))
 
     def fuse(self) -> nn.Module:
         """The same in evaluation mode without BatchNorm."""
@@ -46,7 +46,7 @@ class _Branches(nn.Module):
         scale, shift = norm_affine(self.leave_norm)
         enter = rescale_head(self.enter, *norm_affine(self.enter_norm))
         enter = rescale_tail(enter, scale[-plain:], shift[-plain:])
-        return FusedBranches(self.widths, self.stride, enter, self.convs, self.maximum, scale[:-plain], shift[:-plain])
+        return FusedBranches(self.widths, self.stride, enter, self.convs, scale[:-plain], shift[:-plain])
 
 
 class MultiBranchTemporalConv(_Branches):
@@ -118,7 +118,6 @@ class FusedBranches(nn.Module):
         stride: temporal stride.
         enter: 1x1 convolution into all branches.
         convs: convolution of each convolving branch.
-        maximum: pooling of the branch after them.
         scale: what multiplies the outputs of all branches but the plain one.
         shift: what is then added to them.
     """
@@ -129,13 +128,12 @@ class FusedBranches(nn.Module):
         stride: int,
         enter: nn.Conv2d,
         convs: nn.ModuleList,
-        maximum: nn.Module,
         scale: Tensor,
         shift: Tensor,
     ) -> None:
         super().__init__()
         self.widths, self.stride = widths, stride
-        self.enter, self.maximum = enter, maximum
+        self.enter = enter
         scales, shifts = scale.split(widths[:-1]), shift.split(widths[:-1])
         self.convs = nn.ModuleList(
             rescale_head(conv, factor, term)  # type: ignore[arg-type]
@@ -150,7 +148,19 @@ class FusedBranches(nn.Module):
         plain = h[:, -self.widths[-1] :, :: self.stride]
         *convolved, pooled = torch.relu(h[:, : -self.widths[-1]]).split(self.widths[:-1], dim=1)
         branches = [conv(part) for conv, part in zip(self.convs, convolved, strict=True)]
-        return torch.cat([*branches, self.pooled_affine(self.maximum(pooled)), plain], dim=1)
+        return torch.cat([*branches, self.pooled_affine(maximum(pooled, self.stride)), plain], dim=1)
+
+
+def maximum(x: Tensor, stride: int) -> Tensor:
+    """Maximum over three frames of x >= 0, (N, C, T, V) to (N, C, ceil(T / stride), V).
+
+    Element by element this is several times as fast on a CPU as a pooling operator. Beyond the ends is zero, which
+    changes no maximum.
+    """
+    T = x.shape[2]
+    x = F.pad(x, (0, 0, 1, 1))
+    before, at, after = (x[:, :, shift : shift + T : stride] for shift in range(3))
+    return torch.maximum(torch.maximum(before, at), after)
 
 
 def branch_widths(channels: int, branches: int) -> list[int]:
