@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gcn.layers.block import shortcut
@@ -17,9 +18,8 @@ class CTRGraphConv(nn.Module):
         R_k = A_k + \alpha \, \xi_k\big(\tanh(\psi_k(\bar X)_v - \phi_k(\bar X)_w)\big)
 
     Written from the paper, in an order that does less: the mean over time comes before the embeddings psi and phi (they
-    are linear), which are one product for all subsets, and so is each of W, xi and the sum over neighbours; alpha
-    multiplies the weights of xi, not what it makes. A starts at the skeleton's adjacency and is a free parameter, alpha
-    starts at zero.
+    are linear), and they are one product for all subsets; alpha multiplies the weights of xi, not what it makes. A
+    starts at the skeleton's adjacency and is a free parameter, alpha starts at zero.
 
     Shapes:
         - input: (N, C_in, T, V)
@@ -53,7 +53,7 @@ class CTRGraphConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
-        h = refined_sum(self.project(x), self.embed(x.mean(2)), *self.shared_topology())
+        h = refined_sum(x, self.project, self.embed(x.mean(2)), *self.shared_topology())
         return torch.relu(self.norm(h) + self.residual(x))
 
     def fuse(self) -> nn.Module:
@@ -93,27 +93,38 @@ class FusedCTRGraphConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
-        h = refined_sum(self.project(x), self.embed(x.mean(2)), self.base, self.refine)
-        return torch.relu(h + (x + self.shift if self.skip else self.residual(x)))
+        around = x + self.shift if self.skip else self.residual(x)
+        return torch.relu(refined_sum(x, self.project, self.embed(x.mean(2)), self.base, self.refine, around))
 
 
-def refined_sum(projected: Tensor, embedded: Tensor, base: Tensor, refine: Tensor) -> Tensor:
-    """Sum over subsets and neighbours, by a topology for each clip and channel.
+def refined_sum(
+    x: Tensor, project: nn.Conv2d, embedded: Tensor, base: Tensor, refine: Tensor, around: Tensor | None = None
+) -> Tensor:
+    """Convolve, and sum over subsets and neighbours by a topology for each clip and channel.
+
+    One subset after the other: what three at once make leaves the cache, and the copies that bring it into one product
+    cost more than the calls they save.
 
     Args:
-        projected: (N, K C, T, V).
+        x: (N, C_in, T, V).
+        project: (N, C_in, T, V) -> (N, K C, T, V).
         embedded: (N, 2 K C', V), psi and phi of the mean over time.
         base: (K, C, V, V), the topology before it is refined; [..., v, w] is what w receives from v.
         refine: (K, C, C').
+        around: (N, C, T, V) to be added, or None.
 
     Returns:
         (N, C, T, V).
     """
-    N, _, T, V = projected.shape
+    N, _, T, V = x.shape
     K, C, narrow = refine.shape
+    assert project.bias is not None
     psi, phi = embedded.chunk(2, dim=1)
     correlation = torch.tanh(psi[..., :, None] - phi[..., None, :]).reshape(N, K, narrow, V * V)
-    topology = torch.matmul(refine, correlation).reshape(N, K, C, V, V).add_(base)
-    # all subsets and channels in one product of what lies in memory as it is, then one sum
-    h = torch.bmm(projected.reshape(N * K * C, T, V), topology.reshape(N * K * C, V, V))
-    return h.reshape(N, K, C, T, V).sum(1)
+    h = None if around is None else around.reshape(N * C, T, V)
+    for k, (weight, bias) in enumerate(zip(project.weight.chunk(K), project.bias.chunk(K), strict=True)):
+        topology = torch.matmul(refine[k], correlation[:, k]).reshape(N, C, V, V) + base[k]
+        left, right = F.conv2d(x, weight, bias).reshape(N * C, T, V), topology.reshape(N * C, V, V)
+        h = torch.bmm(left, right) if h is None else torch.baddbmm(h, left, right)
+    assert h is not None
+    return h.reshape(N, C, T, V)
