@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from gcn.deploy import deploy
 from gcn.masking import downsample_valid, masked_mean
 
 
@@ -59,6 +60,10 @@ class Backbone(nn.Module):
         if isinstance(self.classifier, nn.Linear):
             nn.init.normal_(self.classifier.weight, std=0.01)
             nn.init.zeros_(self.classifier.bias)
+
+    def deploy(self) -> Backbone:
+        """A copy for inference: the same function in evaluation mode, merged and folded; see :func:`gcn.deploy`."""
+        return deploy(self)
 
     def stage_frames(self, frames: int) -> tuple[int, ...]:
         """Frames that each stage leaves of a clip of ``frames`` frames."""

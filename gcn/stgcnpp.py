@@ -8,41 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gcn.backbone import Backbone
 from gcn.graph import spatial_partition
-from gcn.layers import GraphConv, MultiBranchTemporalConv
+from gcn.layers import GraphConv, MultiBranchTemporalConv, ResidualBlock, build_stages
 from gcn.registry import register_backbone
-
-
-class STGCNBlock(nn.Module):
-    """Graph convolution, then temporal convolution, with a residual around both.
-
-    Shapes:
-        - input: (N, C_in, T, V)
-        - output: (N, C_out, ceil(T / stride), V)
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, adjacency: Tensor, stride: int = 1, residual: bool = True
-    ) -> None:
-        super().__init__()
-        self.graph = GraphConv(in_channels, out_channels, adjacency)
-        self.temporal = MultiBranchTemporalConv(out_channels, stride)
-        self.residual: nn.Module | None = None
-        if residual and in_channels == out_channels and stride == 1:
-            self.residual = nn.Identity()
-        elif residual:
-            self.residual = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), nn.BatchNorm2d(out_channels)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features (N, C_out, ceil(T / stride), V) of (N, C_in, T, V)."""
-        h = self.temporal(self.graph(x))
-        return torch.relu(h if self.residual is None else h + self.residual(x))
 
 
 class STGCNPlusPlus(Backbone):
@@ -77,42 +48,25 @@ class STGCNPlusPlus(Backbone):
         strides: Sequence[int] = (1, 2, 2),
         dropout: float = 0.0,
     ) -> None:
-        _check_stages(channels, depths, strides)
         adjacency = spatial_partition(edges, parents)
-        stages: list[nn.Module] = []
-        width = in_channels
-        for out_channels, depth, stride in zip(channels, depths, strides, strict=True):
-            blocks = []
-            for block in range(depth):
-                # the first block maps coordinates to features: nothing to carry around it
-                residual = bool(stages or block)
-                blocks.append(STGCNBlock(width, out_channels, adjacency, stride if block == 0 else 1, residual))
-                width = out_channels
-            stages.append(nn.Sequential(*blocks))
+
+        def block(width: int, out_channels: int, stride: int, first: bool) -> nn.Module:
+            graph = GraphConv(width, out_channels, adjacency)
+            temporal = MultiBranchTemporalConv(out_channels, stride)
+            # the first block maps coordinates to features: nothing to carry around it
+            return ResidualBlock(graph, temporal, width, out_channels, stride, not first)
+
         super().__init__(
             # one scale a channel, shared by the joints: a norm of each joint on its own blows up for a person who shows
             # a joint that no training person showed
             nn.BatchNorm2d(in_channels),
-            stages,
+            build_stages(block, in_channels, channels, depths, strides),
             stage_channels=channels,
             stage_strides=strides,
             in_channels=in_channels,
             num_joints=len(parents),
             num_classes=num_classes,
             dropout=dropout,
-        )
-
-
-def _check_stages(channels: Sequence[int], depths: Sequence[int], strides: Sequence[int]) -> None:
-    # the limits are far beyond what is of use: they keep a typo from exhausting the memory
-    for name, values, most in (("channels", channels, 4096), ("depths", depths, 64), ("strides", strides, 64)):
-        if not isinstance(values, list | tuple) or not all(isinstance(n, int) and 1 <= n <= most for n in values):
-            raise ValueError(f"Expected `{name}` to be a list of whole numbers in 1..{most}, but got {values!r}.")
-    lengths = len(channels), len(depths), len(strides)
-    if lengths[0] < 1 or len(set(lengths)) > 1:
-        raise ValueError(
-            "Expected `channels`, `depths` and `strides` to have one number for each of at least one stage, but got "
-            f"{lengths[0]}, {lengths[1]} and {lengths[2]} numbers."
         )
 
 

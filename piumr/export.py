@@ -13,6 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from gcn import deploy
 from piumr.inference.model_card import METADATA_KEY, ModelCard
 from piumr.model import ActionNet
 from pose_extract.atomic import atomic_write
@@ -37,30 +38,26 @@ def export_onnx(net: ActionNet, card: ModelCard, path: Path) -> None:
     Inputs ``points`` float32 (N, C, T, V) and ``valid`` bool (N, T, V), output ``logits`` float32 (N, K); N is free.
 
     Args:
-        net: the network; it is exported in evaluation mode on the CPU, and left as it was.
+        net: the network; its deployed form (:func:`gcn.deploy`) is exported, itself it stays as it was.
         card: classes, layout and preprocessing.
         path: the file to write.
     """
-    training, device = net.training, next(net.parameters()).device
     # the exporter takes a batch of one for a constant
     example = (
         torch.zeros(2, card.dimensions, card.frames, len(card.layout)),
         torch.ones(2, card.frames, len(card.layout), dtype=torch.bool),
     )
     batch = torch.export.Dim("batch", min=1)
-    try:
-        with _quiet():
-            program = torch.onnx.export(
-                _Logits(net.cpu().eval()),
-                example,
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=["points", "valid"],
-                output_names=["logits"],
-                dynamic_shapes={"points": {0: batch}, "valid": {0: batch}},
-            )
-    finally:
-        net.to(device).train(training)
+    with _quiet():
+        program = torch.onnx.export(
+            _Logits(deploy(net).cpu()),
+            example,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["points", "valid"],
+            output_names=["logits"],
+            dynamic_shapes={"points": {0: batch}, "valid": {0: batch}},
+        )
     assert program is not None
     model = program.model_proto
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})

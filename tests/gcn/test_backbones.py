@@ -10,6 +10,12 @@ KINECT = {
     "edges": [],
     "parents": [0, 0, 1, 2, 2, 4, 5, 6, 2, 8, 9, 10, 0, 12, 13, 14, 0, 16, 17, 18, 2, 7, 7, 11, 11],  # 25 joints
 }
+SMALL = {"channels": (16, 32, 48), "depths": (2, 1, 1)}
+
+
+def create(name, classes=7, **arguments):
+    """A narrow network of the family; the contract does not depend on the width."""
+    return gcn.create_backbone(name, 3, classes, **(CHAIN | SMALL | arguments))
 
 
 @pytest.fixture(params=gcn.list_backbones())
@@ -20,7 +26,7 @@ def name(request):
 
 @pytest.mark.parametrize(("N", "T"), [(1, 1), (2, 13), (3, 32)])
 def test_shapes_for_any_batch_and_length(name, N, T):
-    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
+    model = create(name).eval()
     x = torch.randn(N, 3, T, 5)
     features = model.forward_features(x)
     assert features.shape == (N, model.num_features, model.stage_frames(T)[-1], 5)
@@ -29,7 +35,7 @@ def test_shapes_for_any_batch_and_length(name, N, T):
 
 
 def test_stages_leave_what_they_declare(name):
-    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
+    model = create(name).eval()
     x = model.stem(torch.randn(2, 3, 30, 5))
     for stage, channels, frames in zip(model.stages, model.stage_channels, model.stage_frames(30), strict=True):
         x = stage(x)
@@ -37,7 +43,7 @@ def test_stages_leave_what_they_declare(name):
 
 
 def test_every_parameter_learns(name):
-    model = gcn.create_backbone(name, 3, 7, **CHAIN)
+    model = create(name)
     torch.nn.functional.cross_entropy(model(torch.randn(4, 3, 16, 5)), torch.arange(4)).backward()
     assert [key for key, p in model.named_parameters() if p.grad is None] == []
 
@@ -47,8 +53,10 @@ def test_renumbering_the_joints_renumbers_the_features(name):
     new = {old: i for i, old in enumerate(order)}
     edges = [(new[a], new[b]) for a, b in CHAIN["edges"]]
     parents = [new[CHAIN["parents"][old]] for old in order]
-    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
-    moved = gcn.create_backbone(name, 3, 7, edges, parents).eval()
+    # the joint attention of AAGCN convolves along their order, as published
+    options = {"attention": False} if name == "aagcn" else {}
+    model = create(name, **options).eval()
+    moved = create(name, edges=edges, parents=parents, **options).eval()
     state = model.state_dict()
     for key in state:
         if key.endswith("adjacency"):
@@ -61,7 +69,7 @@ def test_renumbering_the_joints_renumbers_the_features(name):
 
 
 def test_missing_joints_do_not_enter_the_pooling(name):
-    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
+    model = create(name).eval()
     features = torch.randn(2, model.num_features, 4, 5)
     valid = torch.ones(2, 16, 5, dtype=torch.bool)
     valid[:, :, 3] = False
@@ -72,7 +80,7 @@ def test_missing_joints_do_not_enter_the_pooling(name):
 
 
 def test_reset_classifier(name):
-    model = gcn.create_backbone(name, 3, 7, **CHAIN).eval()
+    model = create(name).eval()
     x = torch.randn(2, 3, 8, 5)
     pooled = model.forward_head(model.forward_features(x), pre_logits=True)
     model.reset_classifier(4)
@@ -82,14 +90,29 @@ def test_reset_classifier(name):
 
 
 def test_wrong_input_names_both_shapes(name):
-    model = gcn.create_backbone(name, 3, 7, **CHAIN)
+    model = create(name)
     with pytest.raises(ValueError, match=r"C=3, T, V=5.*\(2, 3, 8, 6\)"):
         model(torch.randn(2, 3, 8, 6))
 
 
-def test_stgcnpp_has_the_published_number_of_parameters():
-    model = gcn.create_backbone("stgcnpp", 3, 52, **KINECT)
-    assert sum(p.numel() for p in model.parameters()) == pytest.approx(1.40e6, rel=0.01)
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("stgcn", 3.10), ("aagcn", 3.78), ("stgcnpp", 1.40), ("ctrgcn", 1.44)],
+)
+def test_published_numbers_of_parameters(name, millions):
+    model = gcn.create_backbone(name, 3, 52, **KINECT)
+    assert gcn.network_cost(model, torch.zeros(1, 3, 1, 25)).parameters == pytest.approx(millions * 1e6, rel=0.01)
+
+
+def test_nano_is_small():
+    model = gcn.create_backbone("microgcn-nano", 3, 52, **KINECT)
+    assert gcn.network_cost(model, torch.zeros(1, 3, 1, 25)).parameters <= 300_000
+
+
+def test_cost_counts_multiply_accumulates_and_leaves_the_mode():
+    net = torch.nn.Conv2d(4, 6, (3, 1), bias=False)
+    assert gcn.network_cost(net, torch.zeros(2, 4, 10, 5)) == (4 * 6 * 3, 2 * 8 * 5 * 4 * 6 * 3)
+    assert net.training
 
 
 def test_unknown_backbone_lists_those_there_are():
@@ -112,4 +135,17 @@ def test_unknown_backbone_lists_those_there_are():
 )
 def test_wrong_stages_are_refused(name, options, message):
     with pytest.raises(ValueError, match=f"Expected.*{message}"):
-        gcn.create_backbone(name, 3, 7, **CHAIN, **options)
+        create(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"channels": (12, 16, 24)}, "multiples of 8"),
+        ({"groups": 0}, "`groups`"),
+        ({"kernel_size": 4}, "odd"),
+    ],
+)
+def test_wrong_options_of_microgcn_are_refused(options, message):
+    with pytest.raises(ValueError, match=f"Expected.*{message}"):
+        create("microgcn-nano", **options)

@@ -1,0 +1,384 @@
+"""How fast the backbones are: one clip, a batch, a training step, and how that grows with frames and joints.
+
+Every model is measured once in every round, so that a ratio compares figures of the same seconds even where the
+machine has other work. Inference runs the deployed form. CTR-GCN and ST-GCN++ are measured a second time in a plain
+form: the same function of the same weights as it is commonly written, one convolution for each subset and branch,
+frames averaged after they are convolved, norms apart. That the two are the same is checked before anything is timed.
+One JSON file is written: medians and spread, ratios, parameters, multiply-accumulates, versions, threads, dtype, and
+the load of the machine.
+
+    python benchmarks/backbones.py --out backbones.json
+    python benchmarks/backbones.py --device cuda --dtype bf16 --batch 256
+    python benchmarks/backbones.py --peer my_module:make
+
+A peer's factory is called as make(num_joints=, frames=, num_classes=) and returns a module of (N, 3, T, V).
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import importlib
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import gcn
+from gcn.layers import CTRGraphConv, GraphConv, MultiBranchTemporalConv, MultiScaleTemporalConv
+
+CHANNELS, CLASSES = 3, 52
+PLAIN = ("ctrgcn", "stgcnpp")
+SWEEP_FRAMES, SWEEP_JOINTS = (32, 64, 128, 256), (17, 25, 52, 75)
+
+
+def skeleton(joints: int) -> dict[str, Any]:
+    """Five limbs on one root, of as many joints as asked for."""
+    return {"edges": [], "parents": [max(joint - 5, 0) for joint in range(joints)]}
+
+
+def conv_part(conv: nn.Conv2d | nn.Conv1d, outputs: slice, inputs: slice = slice(None)) -> nn.Conv2d:
+    """A 1x1 convolution with some of the outputs and inputs of another."""
+    weight = conv.weight.detach()[outputs, inputs].reshape(len(conv.weight[outputs]), -1, 1, 1)
+    part = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
+    part.weight.data.copy_(weight)
+    part.bias.data.copy_(conv.bias.detach()[outputs])
+    return part
+
+
+def norm_part(norm: nn.BatchNorm2d, channels: slice) -> nn.BatchNorm2d:
+    """The norm of some of the channels of another."""
+    part = nn.BatchNorm2d(len(norm.weight[channels]))
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        getattr(part, name).data.copy_(getattr(norm, name).detach()[channels])
+    return part
+
+
+def slices(widths: list[int]) -> list[slice]:
+    """Consecutive slices of these widths."""
+    ends = [sum(widths[: i + 1]) for i in range(len(widths))]
+    return [slice(end - width, end) for width, end in zip(widths, ends, strict=True)]
+
+
+class PlainGraphConv(nn.Module):
+    """One convolution and one sum over neighbours for each subset."""
+
+    def __init__(self, layer: GraphConv) -> None:
+        super().__init__()
+        self.adjacency = nn.Parameter(layer.adjacency.detach().clone())
+        width = layer.project.in_channels // len(self.adjacency)
+        parts = slices([width] * len(self.adjacency))
+        self.convs = nn.ModuleList(conv_part(layer.project, slice(None), part) for part in parts)
+        for conv in self.convs[1:]:
+            conv.bias.data.zero_()
+        self.norm, self.residual = layer.norm, layer.residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, T, V) to (N, C_out, T, V)."""
+        y = 0
+        for conv, adjacency in zip(self.convs, self.adjacency, strict=True):
+            y = y + conv(torch.einsum("nctv,vw->nctw", x, adjacency))
+        return torch.relu(self.norm(y) + self.residual(x))
+
+
+class PlainCTRGraphConv(nn.Module):
+    """One topology, one convolution and one sum over neighbours for each subset; frames averaged after embedding."""
+
+    def __init__(self, layer: CTRGraphConv) -> None:
+        super().__init__()
+        self.adjacency = nn.Parameter(layer.adjacency.detach().clone())
+        self.gain = nn.Parameter(layer.gain.detach().clone())
+        K = len(self.adjacency)
+        embedded = slices([layer.embed.out_channels // (2 * K)] * (2 * K))
+        out = slices([layer.project.out_channels // K] * K)
+        self.psi = nn.ModuleList(conv_part(layer.embed, part) for part in embedded[:K])
+        self.phi = nn.ModuleList(conv_part(layer.embed, part) for part in embedded[K:])
+        self.expand = nn.ModuleList(conv_part(layer.expand, part) for part in out)
+        self.project = nn.ModuleList(conv_part(layer.project, part) for part in out)
+        self.norm, self.residual = layer.norm, layer.residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, T, V) to (N, C_out, T, V)."""
+        y = 0
+        for k, adjacency in enumerate(self.adjacency):
+            psi, phi = self.psi[k](x).mean(2), self.phi[k](x).mean(2)
+            topology = self.expand[k](torch.tanh(psi[..., :, None] - phi[..., None, :])) * self.gain + adjacency
+            y = y + torch.einsum("ncvw,nctv->nctw", topology, self.project[k](x))
+        return torch.relu(self.norm(y) + self.residual(x))
+
+
+class PlainBranches(nn.Module):
+    """Every branch of a multi-branch temporal convolution with an entry convolution and norms of its own."""
+
+    def __init__(self, layer: MultiBranchTemporalConv | MultiScaleTemporalConv) -> None:
+        super().__init__()
+        parts = slices(layer.widths)
+        self.branches = nn.ModuleList()
+        pool = nn.MaxPool2d((3, 1), (layer.stride, 1), (1, 0))
+        for part, body in zip(parts, [*layer.convs, pool], strict=False):
+            entry = conv_part(layer.enter, part), norm_part(layer.enter_norm, part), nn.ReLU()
+            self.branches.append(nn.Sequential(*entry, body, norm_part(layer.leave_norm, part)))
+        plain = conv_part(layer.enter, parts[-1])
+        plain.stride = (layer.stride, 1)
+        self.branches.append(nn.Sequential(plain, norm_part(layer.leave_norm, parts[-1])))
+        self.leave = nn.Identity()
+        if isinstance(layer, MultiBranchTemporalConv):
+            self.leave = nn.Sequential(nn.ReLU(), layer.leave, layer.norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) to (N, C, ceil(T / stride), V)."""
+        return self.leave(torch.cat([branch(x) for branch in self.branches], dim=1))
+
+
+def plain_form(net: nn.Module) -> nn.Module:
+    """The same function as it is commonly written, with the same weights."""
+    forms = {GraphConv: PlainGraphConv, CTRGraphConv: PlainCTRGraphConv}
+    forms |= dict.fromkeys((MultiBranchTemporalConv, MultiScaleTemporalConv), PlainBranches)
+    net = copy.deepcopy(net)
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if type(child) in forms:
+                setattr(module, name, forms[type(child)](child))
+    return net
+
+
+class Case:
+    """A model in the two forms that are measured."""
+
+    def __init__(self, inference: nn.Module, training: nn.Module, options: argparse.Namespace) -> None:
+        self.options = options
+        self.inference, self.training = inference.eval(), training.train()
+        self.optimizer = torch.optim.SGD(self.training.parameters(), lr=1e-4)
+
+    def autocast(self) -> Any:
+        """Half precision where asked for."""
+        return torch.autocast(self.options.device, torch.bfloat16, enabled=self.options.dtype == "bf16")
+
+    def infer(self, x: Tensor) -> None:
+        """One forward pass."""
+        with torch.inference_mode(), self.autocast():
+            self.inference(x)
+
+    def train(self, x: Tensor) -> None:
+        """One step."""
+        labels = torch.arange(len(x), device=x.device) % CLASSES
+        with self.autocast():
+            loss = nn.functional.cross_entropy(self.training(x), labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+
+def seconds(run: Callable[[], None], repeats: int, options: argparse.Namespace) -> float:
+    """Median time of a call after one that is not counted."""
+    clock = time.process_time if options.clock == "cpu" else time.perf_counter
+    run()
+    found = []
+    for _ in range(repeats):
+        if options.device == "cuda":
+            torch.cuda.synchronize()
+        started = clock()
+        run()
+        if options.device == "cuda":
+            torch.cuda.synchronize()
+        found.append(clock() - started)
+    return statistics.median(found)
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, lowest and highest."""
+    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+
+
+def cpu_ticks() -> tuple[int, int]:
+    """Busy and all ticks of the machine's cores; zeros where the system does not tell."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0, 0
+    ticks = [int(field) for field in stat.read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
+
+
+class Load:
+    """Share of the cores' time that others took between two calls."""
+
+    def __init__(self) -> None:
+        self.shares: list[float] = []
+        self.last = (*cpu_ticks(), sum(os.times()[:2]))
+
+    def note(self) -> None:
+        """One more interval."""
+        now = (*cpu_ticks(), sum(os.times()[:2]))
+        busy, whole, own = (b - a for a, b in zip(self.last, now, strict=True))
+        share = max(busy - own * os.sysconf("SC_CLK_TCK"), 0) / whole if whole else float("nan")
+        self.shares.append(share)
+        self.last = now
+
+
+def check_same(name: str, net: nn.Module, other: nn.Module, x: Tensor) -> None:
+    """Refuse to compare two forms that do not compute the same."""
+    with torch.inference_mode():
+        expected, found = net.eval()(x), other.eval()(x)
+    difference = float((expected - found).abs().max() / expected.abs().max())
+    if difference > 1e-4:
+        raise SystemExit(f"Expected the forms of {name} to compute the same, but they differ by {difference:.1e}.")
+
+
+def make_cases(options: argparse.Namespace) -> tuple[dict[str, Case], dict[str, Any]]:
+    """The models, and what they cost."""
+    example = torch.randn(1, CHANNELS, options.frames, options.joints)
+    cases, costs = {}, {}
+    for name in options.models:
+        net = gcn.create_backbone(name, CHANNELS, CLASSES, **skeleton(options.joints))
+        costs[name] = gcn.network_cost(net, example)._asdict()
+        forms = {name: (net.deploy(), net)}
+        if name in PLAIN:
+            plain = plain_form(net)
+            forms[f"{name}, plain"] = plain, copy.deepcopy(plain)
+        for key, (inference, training) in forms.items():
+            check_same(key, net, inference, example)
+            cases[key] = inference, training
+    for peer in options.peer:
+        module, _, factory = peer.partition(":")
+        net = getattr(importlib.import_module(module), factory)(
+            num_joints=options.joints, frames=options.frames, num_classes=CLASSES
+        )
+        costs[peer] = gcn.network_cost(net, example)._asdict()
+        cases[peer] = net, copy.deepcopy(net)
+    placed = {}
+    for key, pair in cases.items():
+        inference, training = (net.to(options.device) for net in pair)
+        if options.compile:
+            inference, training = (torch.compile(net, dynamic=False) for net in (inference, training))
+        placed[key] = Case(inference, training, options)
+    return placed, costs
+
+
+def measure(cases: dict[str, Case], options: argparse.Namespace, load: Load) -> dict[str, Any]:
+    """All figures of all cases, one of each in every round."""
+    one, many = (
+        torch.randn(n, CHANNELS, options.frames, options.joints, device=options.device) for n in (1, options.batch)
+    )
+    figures = ("batch_1_ms", "clips_per_s", "training_clips_per_s")
+    found: dict[str, dict[str, list[float]]] = {name: {figure: [] for figure in figures} for name in cases}
+    started = time.perf_counter()
+    for index in range(options.rounds):
+        if index and time.perf_counter() - started > options.seconds:
+            break
+        print(f"round {index + 1} of {options.rounds}", file=sys.stderr)
+        for name, case in cases.items():
+            found[name]["batch_1_ms"].append(1e3 * seconds(lambda: case.infer(one), 7, options))  # noqa: B023
+        for name, case in cases.items():
+            rate = options.batch / seconds(lambda: case.infer(many), 2, options)  # noqa: B023
+            found[name]["clips_per_s"].append(rate)
+        for name, case in cases.items():
+            rate = options.batch / seconds(lambda: case.train(many), 1, options)  # noqa: B023
+            found[name]["training_clips_per_s"].append(rate)
+        load.note()
+    print(f"{len(load.shares)} rounds in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    results: dict[str, Any] = {
+        name: {figure: spread(values) for figure, values in each.items()} for name, each in found.items()
+    }
+    for name in PLAIN:
+        if name in found:
+            ours, plain = found[name], found[f"{name}, plain"]
+            results[name]["times_the_plain_form"] = {
+                "batch_1": spread([b / a for a, b in zip(ours[figures[0]], plain[figures[0]], strict=True)]),
+                "batch": spread([a / b for a, b in zip(ours[figures[1]], plain[figures[1]], strict=True)]),
+                "training": spread([a / b for a, b in zip(ours[figures[2]], plain[figures[2]], strict=True)]),
+            }
+    return results
+
+
+def sweep(name: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Milliseconds of one clip by joints and frames, interleaved; the median over the rounds."""
+    nets, found = {}, {}
+    for joints in SWEEP_JOINTS:
+        net = gcn.create_backbone(name, CHANNELS, CLASSES, **skeleton(joints)).deploy().to(options.device)
+        for frames in SWEEP_FRAMES:
+            nets[joints, frames] = Case(net, nn.Linear(1, 1), options)
+            found[joints, frames] = []
+    for _ in range(options.rounds):
+        for (joints, frames), case in nets.items():
+            x = torch.randn(1, CHANNELS, frames, joints, device=options.device)
+            found[joints, frames].append(1e3 * seconds(lambda: case.infer(x), 5, options))  # noqa: B023
+    return {
+        f"V={joints}": {f"T={frames}": statistics.median(found[joints, frames]) for frames in SWEEP_FRAMES}
+        for joints in SWEEP_JOINTS
+    }
+
+
+def table(results: dict[str, Any], costs: dict[str, Any]) -> str:
+    """The medians as Markdown."""
+    lines = [
+        "| model | M parameters | M MACs | batch 1, ms | batch, clips/s | training, clips/s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, each in results.items():
+        cost = costs[name.removesuffix(", plain")]
+        medians = [each[figure]["median"] for figure in ("batch_1_ms", "clips_per_s", "training_clips_per_s")]
+        lines.append(
+            f"| {name} | {cost['parameters'] / 1e6:.2f} | {cost['macs'] / 1e6:.0f} | {medians[0]:.1f} | "
+            f"{medians[1]:.0f} | {medians[2]:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, help="the JSON file to write; standard output if not given")
+    parser.add_argument("--models", nargs="+", default=gcn.list_backbones(), choices=gcn.list_backbones())
+    parser.add_argument("--peer", action="append", default=[], metavar="MODULE:FACTORY", help="another's model")
+    parser.add_argument("--sweep", nargs="*", default=["microgcn-base", "ctrgcn"], choices=gcn.list_backbones())
+    parser.add_argument("--frames", type=int, default=64)
+    parser.add_argument("--joints", type=int, default=25)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=600, help="begin no further round after so long")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="bf16: autocast")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: for a busy machine, --threads 1")
+    parser.add_argument("--compile", action="store_true", help="torch.compile both forms")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    load = Load()
+    before = os.getloadavg()
+    cases, costs = make_cases(options)
+    results = measure(cases, options, load)
+    del cases
+    report = {
+        "results": results,
+        "rounds": len(load.shares),
+        "cost": costs,
+        "sweep_batch_1_ms": {name: sweep(name, options) for name in options.sweep},
+        "options": {key: value for key, value in vars(options).items() if key != "out"},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy")}},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
+        },
+        "load": {"before": before, "after": os.getloadavg(), "share_of_others": spread(load.shares)},
+    }
+    text = json.dumps(report, indent=2)
+    if options.out:
+        options.out.write_text(text + "\n")
+        print(table(results, costs))
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The fused training forms equal the plain ones that the benchmark measures them against, gradients included."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import gcn
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "backbones.py"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("benchmark_backbones", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["ctrgcn", "stgcnpp"])
+def test_output_gradients_and_statistics_are_those_of_the_plain_form(benchmark, name):
+    torch.manual_seed(0)
+    options = {"channels": (16, 32), "depths": (2, 1), "strides": (1, 2)}
+    net = gcn.create_backbone(name, 3, 7, **benchmark.skeleton(9), **options)
+    for module in net.modules():
+        if hasattr(module, "gain"):
+            nn.init.normal_(module.gain)
+    nn.init.normal_(net.classifier.weight)
+    plain = benchmark.plain_form(net).double()
+    net = net.double()
+    assert len(list(plain.modules())) > len(list(net.modules()))  # one convolution a subset and branch
+    inputs = [torch.randn(3, 3, 12, 9).double().requires_grad_() for _ in range(2)]
+    inputs[1].data.copy_(inputs[0].data)
+    outputs = [model.train()(x) for model, x in zip((net, plain), inputs, strict=True)]
+    torch.testing.assert_close(*outputs)
+    for output in outputs:
+        output.square().sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+    shared = dict(plain.named_parameters())
+    for key, parameter in net.named_parameters():
+        if key in shared and shared[key].shape == parameter.shape:
+            torch.testing.assert_close(shared[key].grad, parameter.grad, msg=key)
+    x = inputs[0].detach()
+    torch.testing.assert_close(net.eval()(x), plain.eval()(x))  # the running statistics, too
+
+
+def test_the_benchmark_writes_what_it_promises(benchmark, tmp_path, monkeypatch, capsys):
+    (tmp_path / "peer.py").write_text(
+        "from torch import nn\n\n\ndef make(num_joints, frames, num_classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * frames * num_joints, num_classes))\n"
+    )
+    out = tmp_path / "figures.json"
+    command = ["backbones.py", "--out", str(out), "--models", "microgcn-nano", "--peer", "peer:make", "--sweep"]
+    command += ["--rounds", "1", "--batch", "2", "--frames", "8", "--joints", "7", "--threads", "1"]
+    monkeypatch.setattr("sys.argv", command)
+    monkeypatch.syspath_prepend(tmp_path)
+    benchmark.main()
+    printed = capsys.readouterr().out
+    report = json.loads(out.read_text())
+    for model in ("microgcn-nano", "peer:make"):
+        assert all(report["results"][model][figure]["median"] > 0 for figure in report["results"][model])
+        assert f"| {model} |" in printed
+    assert report["cost"]["peer:make"] == {"parameters": 3 * 8 * 7 * 52 + 52, "macs": 3 * 8 * 7 * 52}
+    assert {"versions", "load", "machine", "options"} <= report.keys()
