@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -82,6 +83,9 @@ def main() -> None:
             signal.signal(number, _stop)
     try:
         sys.exit(_run(arguments.as_dict()))
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except KeyboardInterrupt:
         _complain("stopped; finished videos are kept, and the same command goes on from there")
         sys.exit(130)

@@ -9,6 +9,9 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
+_OPTIONAL = r"Does not validate against any of the Union subtypes .* Errors: - (.*) - Expected a NoneType .*value: (.*)"
+"""What the library says of an option that may be left out."""
+
 
 class _Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
     """Keeps the line breaks of a description."""
@@ -34,4 +37,6 @@ class CommandParser(ArgumentParser):
 
 def _plain(text: str) -> str:
     """Types as a user would write them."""
-    return re.sub(r"<class '(\w+)'>", r"\1", text).replace("a typing.Literal", "one of ")
+    text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("a typing.Literal", "one of ")
+    text = re.sub(r"<function (\S+)\s+at\s+0x[0-9a-f]+>", r"\1", text)
+    return re.sub(_OPTIONAL, r"\1, but got '\2'", text)
