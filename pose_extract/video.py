@@ -145,7 +145,7 @@ class Video:
         if self._first > 0 and self.can_seek():
             for back in _STEPS_BACK:  # a transport stream is sought to any frame, not to a key frame
                 frames = self._seek(self._first - back)
-                key = next((frame for frame in frames if frame.key_frame or self._on_skip()), None)
+                key = self._next_key(frames)
                 seconds = None if key is None else self._seconds(key)
                 if key is not None and seconds is not None and seconds <= self._first:
                     yield key
@@ -153,6 +153,13 @@ class Video:
                     return
             self._reopen()
         yield from self._decode()
+
+    def _next_key(self, frames: Iterator[av.VideoFrame]) -> av.VideoFrame | None:
+        for frame in frames:
+            if frame.key_frame:
+                return frame
+            self._on_skip()
+        return None
 
     def _seek(self, seconds: float) -> Iterator[av.VideoFrame]:
         import av
