@@ -12,7 +12,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, RichProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import Callback, ProgressBar, RichProgressBar, WeightAveraging
 from torch import Tensor
 
 from piumr.data.batches import EVALUATION_BATCH, ClipBatches
@@ -74,20 +74,9 @@ def fit(
         callbacks.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
     if progress:
         callbacks.append(RichProgressBar(leave=False))
+    epochs = min(config.optim.epochs, stop_after or config.optim.epochs)
     with _quiet_lightning():
-        trainer = lightning.Trainer(
-            accelerator="gpu" if store.device.type == "cuda" else "cpu",
-            devices=1,
-            precision=_precision(config.precision, store.device),
-            max_epochs=min(config.optim.epochs, stop_after or config.optim.epochs),
-            gradient_clip_val=config.optim.gradient_clip,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=progress,
-            num_sanity_val_steps=0,
-        )
+        trainer = make_trainer(config, store.device, epochs, callbacks)
         try:
             trainer.fit(module, datamodule=data)
         except SystemExit:  # what Lightning makes of Ctrl-C
@@ -95,6 +84,32 @@ def fit(
         if trainer.interrupted:
             raise KeyboardInterrupt
     return Fit(net.to(store.device).eval(), history.rows)
+
+
+def make_trainer(
+    config: TrainConfig, device: torch.device, epochs: int, callbacks: list[Callback]
+) -> lightning.Trainer:
+    """Lightning's trainer for a training: all that is decided about devices, precision and what Lightning itself does.
+
+    Args:
+        config: precision and schedule.
+        device: where the clips lie.
+        epochs: epochs to train.
+        callbacks: what watches the training.
+    """
+    return lightning.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        precision=_precision(config.precision, device),
+        max_epochs=epochs,
+        gradient_clip_val=config.optim.gradient_clip,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+        num_sanity_val_steps=0,
+    )
 
 
 def moving_average(decay: float) -> WeightAveraging:
