@@ -6,6 +6,7 @@ import errno
 import importlib
 import inspect
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, get_type_hints
 from docstring_parser import parse as parse_docstring
 from rich.console import Console
 
+from piumr.commands.ready_configs import find_config
 from piumr.errors import PiumrError
 from pose_extract.errors import PoseError
 from pose_extract.parser import CommandParser
@@ -44,9 +46,9 @@ def run_command(program: str, module: str, function: str, arguments: list[str] |
     logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
     try:
         command: Callable[..., int | None] = getattr(importlib.import_module(module), function)
-        code = command(**_parse(program, command, arguments)) or OK
-    except KeyboardInterrupt:
-        fail("interrupted")
+        code = command(**parse(program, command, arguments)) or OK
+    except KeyboardInterrupt as stop:
+        fail(str(stop) or "interrupted")
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of our lines has left, as `| head` does
         sys.stderr.close()
@@ -59,6 +61,18 @@ def run_command(program: str, module: str, function: str, arguments: list[str] |
 def fail(message: str) -> None:
     """Print an error line."""
     console.print("error:", message, style="red")
+
+
+class OutOfMemoryError(MemoryError):
+    """Memory ran out; the message says what to lower."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: a GPU's, torch's on the CPU, or NumPy's and Python's."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    )
 
 
 def check_out(out: Path, inputs: Iterable[Path]) -> None:
@@ -77,11 +91,17 @@ def check_out(out: Path, inputs: Iterable[Path]) -> None:
         raise PiumrError(f"Expected `out` to be a new file, but {str(out)!r} is one that is read: choose another name.")
 
 
-def _parse(program: str, command: Callable[..., Any], arguments: list[str] | None) -> dict[str, Any]:
+def parse(program: str, command: Callable[..., Any], arguments: list[str] | None) -> dict[str, Any]:
     """The command line as arguments of ``command``: a bool is a flag, a list takes any number of values.
 
-    A list that is a keyword-only parameter becomes an option, any other list stands without a name.
+    A list that is a keyword-only parameter becomes an option, any other list stands without a name. ``--config`` takes
+    the path of a file or the name of a ready one; ``--time-limit`` is ``--time_limit``.
     """
+    arguments = [_spelled(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
+    for place, argument in enumerate(arguments):
+        before, equals, value = argument.rpartition("=")
+        if before == "--config" or (place and arguments[place - 1] == "--config"):
+            arguments[place] = before + equals + find_config(value)
     hints = get_type_hints(command)
     parameters = inspect.signature(command).parameters
     documentation = parse_docstring(inspect.getdoc(command) or "")
@@ -123,7 +143,16 @@ def _explain(error: Exception) -> int:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         fail("the disk is full: free some space and run the same command again" if full else str(error))
         return SOME_FAILED
-    if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():
-        fail("out of memory: lower --optim.batch_size or --model.frames, or choose a smaller --model.backbone")
+    if out_of_memory(error):
+        fail(
+            str(error)
+            if isinstance(error, OutOfMemoryError)
+            else "out of memory: close other programs, or give less at once"
+        )
         return SOME_FAILED
     raise error
+
+
+def _spelled(argument: str) -> str:
+    """An option with the underscores that options are named with."""
+    return re.sub(r"^--[\w.-]+", lambda option: "--" + option[0][2:].replace("-", "_"), argument)

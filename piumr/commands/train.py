@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rich.table import Table
 
-from piumr.commands.console import console
+from piumr.commands.console import OK, OutOfMemoryError, console, out_of_memory, parse
 from piumr.data.augment import Augmentation
 from piumr.data.source import DataConfig
+from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 from piumr.training.config import Method, MethodConfig, OptimConfig, Precision, TrainConfig
+from piumr.training.folder import CONFIG, is_finished
+from piumr.training.provenance import read_record
 from piumr.training.run import Run, Select, train_run
+
+PROGRAM = "piumr-train-gcn"
+
+Config = TypeVar("Config", DataConfig, TrainConfig)
 
 
 def train(
@@ -24,8 +35,11 @@ def train(
     layout: str = "",
     method: Method = "piumr",
     select: Select = "last",
+    patience: int = 0,
     out: Path | None = None,
     overwrite: bool = False,
+    resume: Path | None = None,
+    time_limit: timedelta | None = None,
     seed: int = 0,
     precision: Precision = "auto",
     model: ModelConfig = ModelConfig(),  # noqa: B008
@@ -37,6 +51,7 @@ def train(
 
     Without arguments it trains on the poses in ./poses where that folder exists, else on the built-in synthetic
     persons. Labels of own videos: labels.csv (clip,label[,person]) in the poses folder, or one folder a class.
+    Ready configurations: --config cpu_small, ma52, ma52_person_disjoint or synthetic; further options change them.
 
     Args:
         dataset: name of a shipped data set, or path of a dataset.toml.
@@ -48,8 +63,11 @@ def train(
         layout: train on some of the joints only, such as mediapipe-micro; the data set's layout if not given.
         method: erm (plain), tfam (alignment), girl (group-invariant loss) or piumr (both).
         select: last: a fixed schedule; persons: as many epochs as serve persons left out of training best.
+        patience: with --select persons, epochs without a better validation accuracy that end a fold; 0 for none.
         out: run folder; the first free one of runs/1, runs/2, ... if not given.
         overwrite: replace the files of an earlier run in the run folder.
+        resume: run folder of a training that was stopped, to go on with it; its options stay as they were.
+        time_limit: end training after so long (h:m:s, counted from the start), then evaluate and export.
         seed: of the initial weights, the batches and the augmentation.
         precision: auto is bf16-mixed on a GPU that has it, else 32-true.
         model: the network.
@@ -57,14 +75,70 @@ def train(
         terms: weights of the method's terms.
         augmentation: what training clips go through.
     """
-    chosen = DataConfig(dataset, data, poses, labels, protocol, fold, layout)
-    if dataset is None:
+    options = dict(locals())
+    if resume is not None:
+        read_record(resume)
+        if is_finished(resume):
+            console.print(f"The run in {resume} is finished: its figures are in {resume / 'metrics.json'}.")
+            return OK
+        options = _options_of(resume, options)
+    elif dataset is None:
         built_in = "the built-in synthetic persons, since there is no folder poses/ here"
+        chosen = _pick(DataConfig, options)
         which = built_in if chosen.is_synthetic else f"the poses in {chosen.pose_folder}"
         console.print(f"No --dataset given: training on {which}.")
-    config = TrainConfig(method, model, optim, terms, augmentation, seed, precision)
-    _summarise(train_run(chosen, config, select, out, console, overwrite))
-    return 0
+    _summarise(_train(options, resume is not None))
+    return OK
+
+
+def _train(options: dict[str, Any], resume: bool) -> Run:
+    """Train by the options of :func:`train`."""
+    patience, limit = options["patience"], options["time_limit"]
+    if patience < 0:
+        raise PiumrError(f"Expected `patience` to be at least 0, but got {patience}.")
+    if limit is not None and limit <= timedelta():
+        raise PiumrError(f"Expected `time_limit` to be longer than no time, but got {limit}.")
+    data, config = _pick(DataConfig, options), _pick(TrainConfig, options)
+    select, out, overwrite = options["select"], options["out"], options["overwrite"]
+    try:
+        return train_run(
+            data, config, select, out, console, overwrite, patience=patience, time_limit=limit, resume=resume
+        )
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        model = config.model
+        raise OutOfMemoryError(
+            f"out of memory: lower --optim.batch_size (it is {config.optim.batch_size}) or --model.frames "
+            f"({model.frames}), or choose a smaller --model.backbone ({model.backbone}) or --layout"
+        ) from None
+
+
+def _options_of(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of a run that is gone on with; of those given beside ``--resume`` only the time limit counts.
+
+    Raises:
+        PiumrError: if others are given, or this version does not know the run's.
+    """
+    defaults = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
+    other = [name for name in defaults if name not in ("resume", "time_limit") and given[name] != defaults[name]]
+    if other:
+        raise PiumrError(
+            f"Expected no option but --time_limit beside --resume, but got --{other[0]}: a run goes on with its own "
+            f"options. To train with others, give them after --config {folder / CONFIG}."
+        )
+    try:
+        saved = parse(PROGRAM, train, ["--config", str(folder / CONFIG)])
+    except SystemExit:
+        raise PiumrError(
+            f"Expected {str(folder / CONFIG)!r} to hold options of this version of piumr, but it does not (see above)."
+        ) from None
+    return {**saved, "out": folder, "time_limit": given["time_limit"]}
+
+
+def _pick(kind: type[Config], options: dict[str, Any]) -> Config:
+    """A configuration from those options that are its fields."""
+    return kind(**{entry.name: options[entry.name] for entry in fields(kind)})
 
 
 def _summarise(run: Run) -> None:
@@ -91,8 +165,12 @@ def _summarise(run: Run) -> None:
     console.print(table)
     unseen = "none of them in training" if report["person_disjoint"] else "person independence is NOT measured"
     console.print(f"{report['test_clips']} test clips, {unseen}. {report['note']}".rstrip())
-    console.print(
-        f"Everything is in {run.folder}: model.onnx, metrics.json, predictions.csv, curves.png, checkpoint.pt"
-    )
+    folder = run.folder
+    if report["stopped"]:
+        console.print(f"Not the whole training: {report['stopped']}. Go on with it: {PROGRAM} --resume {folder}")
+    console.print(f"Everything is in {folder}: model.onnx, metrics.json, predictions.csv, curves.png, checkpoint.pt")
+    console.print("Next:")
+    console.print(f"  piumr-evaluate {folder}")
     if run.try_on is not None:
-        console.print(f"Next: piumr-infer {run.folder / 'model.onnx'} {run.try_on}")
+        console.print(f"  piumr-infer {folder / 'model.onnx'} {run.try_on}")
+    console.print(f"  tensorboard --logdir {folder}")

@@ -67,6 +67,16 @@ class ClipBatches(lightning.LightningDataModule):
         self.augmentation = augmentation
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(store.device).manual_seed(seed)
+        self.drawn = torch.empty(0, dtype=torch.int64)  # the clips of the last training batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """States of the generators, for a checkpoint between two epochs."""
+        return {"order": self.order.get_state(), "noise": self.noise.get_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the generators of a checkpoint."""
+        self.order.set_state(state_dict["order"])
+        self.noise.set_state(state_dict["noise"])
 
     @property
     def steps_per_epoch(self) -> int:
@@ -88,6 +98,7 @@ class ClipBatches(lightning.LightningDataModule):
 
     def training_batch(self, indices: Tensor) -> Batch:
         """The clips at ``indices`` (int64 on the store's device), cropped and augmented."""
+        self.drawn = indices
         times = self.augmentation.times(len(indices), self.store.frames, self.noise)
         points, valid = self.store.sample(indices, times)
         points, valid = self.augmentation(points, valid, self.store.layout, self.noise)

@@ -5,21 +5,27 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ProgressBar, RichProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
 from torch import Tensor
 
 from piumr.data.batches import EVALUATION_BATCH, ClipBatches
 from piumr.data.store import ClipStore
 from piumr.model import ActionNet
+from piumr.training.checkpointing import FILE, EpochCheckpoint, PlainCheckpointIO, RandomState
 from piumr.training.config import TrainConfig
+from piumr.training.finite import FiniteLoss
 from piumr.training.module import ActionModule, ema_decay
+from piumr.training.progress import RISK, TrainingProgress
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,14 @@ class Fit:
 
     Attributes:
         net: the network with its last (averaged) weights, in evaluation mode.
-        history: one row an epoch: ``epoch`` from 1 and what the training module logs.
+        history: one row an epoch: ``epoch`` from 1, what the training module logs, and with GIRL ``group_risk_1`` ...
+            at the epoch's end, NaN where a group has none yet.
+        complete: whether all epochs were trained; else time ran out or a callback stopped it, perhaps amid an epoch.
     """
 
     net: ActionNet
     history: list[dict[str, float]]
+    complete: bool
 
 
 def fit(
@@ -42,7 +51,10 @@ def fit(
     *,
     validation: np.ndarray | None = None,
     stop_after: int | None = None,
-    progress: bool = True,
+    progress: Console | None = None,
+    names: Sequence[str] = (),
+    folder: Path | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fit:
     """Train on the clips ``train`` with a fixed schedule; the last weights are the result.
 
@@ -52,10 +64,15 @@ def fit(
         config: method, network, schedule, augmentation, seed.
         validation: indices of clips whose accuracy is logged every epoch; they must not be test clips.
         stop_after: end after so many epochs of the schedule; None runs it to its end.
-        progress: show a progress bar.
+        progress: where to show how far it is.
+        names: names of all clips, to say which a loss that is no number came from.
+        folder: keeps ``last.ckpt`` there after every epoch, and goes on from one that is there; TensorBoard's logs too.
+        callbacks: further ones, such as Lightning's Timer or EarlyStopping.
 
     Raises:
-        PiumrError: if the loss stops being a number or the configuration fits no network.
+        PiumrError: if the loss stops being a number, the configuration fits no network, or the checkpoint in ``folder``
+            is damaged or another version's.
+        KeyboardInterrupt: on Ctrl-C and on SIGTERM.
     """
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     net = make_net(store, config)
@@ -69,25 +86,26 @@ def fit(
     )
     module = ActionModule(net, config, data.steps_per_epoch)
     history = _History()
-    callbacks: list[Callback] = [history]
+    watching: list[Callback] = [history, FiniteLoss(data, names), RandomState(), *callbacks]
     if config.optim.ema_epochs > 0:
-        callbacks.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
+        watching.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
     if progress:
-        callbacks.append(RichProgressBar(leave=False))
+        watching.append(TrainingProgress(progress, history.rows))
     epochs = min(config.optim.epochs, stop_after or config.optim.epochs)
     with _quiet_lightning():
-        trainer = make_trainer(config, store.device, epochs, callbacks)
+        trainer = make_trainer(config, store.device, epochs, watching, folder)
         try:
-            trainer.fit(module, datamodule=data)
-        except SystemExit:  # what Lightning makes of Ctrl-C
+            trainer.fit(module, datamodule=data, ckpt_path=_checkpoint(folder), weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C and of SIGTERM
             raise KeyboardInterrupt from None
         if trainer.interrupted:
             raise KeyboardInterrupt
-    return Fit(net.to(store.device).eval(), history.rows)
+    complete = trainer.global_step >= epochs * trainer.num_training_batches
+    return Fit(net.to(store.device).eval(), history.rows, complete)
 
 
 def make_trainer(
-    config: TrainConfig, device: torch.device, epochs: int, callbacks: list[Callback]
+    config: TrainConfig, device: torch.device, epochs: int, callbacks: list[Callback], folder: Path | None
 ) -> lightning.Trainer:
     """Lightning's trainer for a training: all that is decided about devices, precision and what Lightning itself does.
 
@@ -96,6 +114,7 @@ def make_trainer(
         device: where the clips lie.
         epochs: epochs to train.
         callbacks: what watches the training.
+        folder: where checkpoints and TensorBoard's logs go; None keeps neither.
     """
     return lightning.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -103,11 +122,13 @@ def make_trainer(
         precision=_precision(config.precision, device),
         max_epochs=epochs,
         gradient_clip_val=config.optim.gradient_clip,
-        callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=False,
+        callbacks=callbacks if folder is None else [*callbacks, EpochCheckpoint(folder)],
+        plugins=[PlainCheckpointIO()],
+        default_root_dir=folder,
+        logger=False if folder is None else TensorBoardLogger(folder, name="", version="tensorboard"),
+        enable_checkpointing=folder is not None,
         enable_model_summary=False,
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+        enable_progress_bar=False,
         num_sanity_val_steps=0,
     )
 
@@ -143,14 +164,30 @@ def predict(net: ActionNet, store: ClipStore, indices: np.ndarray) -> Tensor:
 
 
 class _History(Callback):
-    """Collects what was logged in each epoch."""
+    """Collects what was logged in each epoch, and the risks of GIRL's groups; goes on from a checkpoint."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        values = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "progress_loss"}
-        self.rows.append({"epoch": trainer.current_epoch + 1, **values})
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        risks: dict[str, float] = {}
+        if isinstance(pl_module, ActionModule) and pl_module.girl is not None:
+            risks = {f"{RISK}{group + 1}": risk for group, risk in enumerate(pl_module.girl.risks.tolist())}
+        for logger in trainer.loggers:
+            logger.log_metrics(risks, trainer.global_step - 1)
+        self.rows.append({"epoch": trainer.current_epoch + 1, **values, **risks})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows.extend(state_dict["rows"])
+
+
+def _checkpoint(folder: Path | None) -> Path | None:
+    """The checkpoint to go on from, where there is one."""
+    return folder / FILE if folder is not None and (folder / FILE).is_file() else None
 
 
 def _precision(precision: str, device: torch.device) -> Any:

@@ -11,7 +11,6 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from piumr.data.batches import Batch
-from piumr.errors import PiumrError
 from piumr.girl import GIRL
 from piumr.model import ActionNet
 from piumr.training.config import TrainConfig
@@ -21,13 +20,16 @@ class ActionModule(lightning.LightningModule):
     """Trains an :class:`~piumr.model.ActionNet` by one of the methods.
 
     Logs per epoch: ``loss``, ``accuracy`` (on augmented training clips), with TFAM ``transport_cost`` and
-    ``inconsistency``, with GIRL ``group_penalty``; on validation clips ``validation_accuracy``.
+    ``inconsistency``, with GIRL ``group_penalty``; on validation clips ``validation_accuracy``. Keeps the last batch's
+    ``logits`` (N, K), for whoever must say where a loss that is no number came from.
 
     Args:
         net: the network.
         config: method, schedule and weights.
         steps_per_epoch: training batches in an epoch.
     """
+
+    logits: Tensor
 
     def __init__(self, net: ActionNet, config: TrainConfig, steps_per_epoch: int) -> None:
         super().__init__()
@@ -50,6 +52,7 @@ class ActionModule(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         output = self.net(batch.points, batch.valid)
+        self.logits = output.logits.detach()
         logs: dict[str, Tensor] = {}
         if self.girl is None:
             loss = F.cross_entropy(output.logits, batch.labels, label_smoothing=self.config.optim.label_smoothing)
@@ -66,26 +69,12 @@ class ActionModule(lightning.LightningModule):
         logs["loss"] = loss.detach()
         logs["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
         self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(batch.labels))
-        self.log("progress_loss", logs["loss"], prog_bar=True, logger=False, on_step=True, on_epoch=False)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy on clips that are not augmented."""
         hits = (self.net(batch.points, batch.valid).logits.argmax(dim=1) == batch.labels).float()
         self.log("validation_accuracy", hits.mean(), batch_size=len(hits))
-
-    def on_train_epoch_end(self) -> None:
-        """Stop where the loss is no number: the weights are lost and further epochs would only hide it.
-
-        Raises:
-            PiumrError: with the way out.
-        """
-        loss = self.trainer.callback_metrics.get("loss")
-        if loss is not None and not torch.isfinite(loss):
-            raise PiumrError(
-                f"Expected a finite loss, but got {loss.item()} in epoch {self.current_epoch + 1}: "
-                "lower --optim.learning_rate."
-            )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW without decay of norms, biases and adjacencies; linear warm-up, then cosine to zero, by step."""

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import errno
-import itertools
 import json
-import os
-import platform
-import shutil
 import time
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-import yaml
 from rich.console import Console
 from torch import Tensor
 
@@ -31,25 +23,22 @@ from piumr.data.declaration import Declaration
 from piumr.data.formats import PoseCache
 from piumr.data.protocols import Split, make_splits
 from piumr.data.source import DataConfig, coordinates
+from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.export import export_onnx
 from piumr.inference.model_card import ModelCard
-from piumr.layouts import Layout
 from piumr.metrics import Metrics, evaluate
+from piumr.training.checkpointing import FILE as LAST
 from piumr.training.config import TrainConfig
 from piumr.training.curves import plot_curves
 from piumr.training.examples import write_examples
-from piumr.training.fit import fit, make_net, predict
+from piumr.training.fit import Fit, fit, make_net, predict
+from piumr.training.folder import CONFIG, claim_folder, config_text, resolve
 from piumr.training.module import parameter_count
+from piumr.training.provenance import device_name, fingerprint, git_state, read_record, versions, write_record
 from piumr.training.select import select_epochs
-
-ROOM = 64 << 20
-"""Bytes that must be free on the disk of the run folder."""
-
-WRITTEN = (
-    "config.yaml checkpoint.pt model.onnx metrics.json history.csv predictions.csv curves.png examples/*.npz".split()
-)
-"""What a run writes, and ``overwrite`` removes."""
+from piumr.training.stopping import TimeLimit
+from pose_extract.atomic import atomic_write
 
 Select = Literal["last", "persons"]
 """``last`` runs a fixed schedule to its end; ``persons`` asks person folds inside training how long to train."""
@@ -79,12 +68,16 @@ def train_run(
     out: Path | None,
     console: Console,
     overwrite: bool = False,
+    *,
+    patience: int = 0,
+    time_limit: timedelta | None = None,
+    resume: bool = False,
 ) -> Run:
     """Train, evaluate on the protocol's test clips and export; the test clips choose nothing.
 
-    The folder gets ``config.yaml`` at the start, ``checkpoint.pt`` as soon as training ends, then ``model.onnx``,
-    ``metrics.json``, ``predictions.csv``, ``history.csv``, ``curves.png`` and ``examples/`` (test clips as cached
-    poses, for sets that have none).
+    The folder gets ``config.yaml``, ``run.json`` and ``tensorboard/`` at the start, ``last.ckpt`` while it trains,
+    ``checkpoint.pt`` as soon as training ends, then ``model.onnx``, ``predictions.csv``, ``history.csv``,
+    ``curves.png``, ``examples/`` (test clips as cached poses, for sets that have none) and last ``metrics.json``.
 
     Args:
         data: which clips, labels, protocol and fold.
@@ -93,53 +86,143 @@ def train_run(
         out: run folder, empty or missing; None takes the first free one of runs/1, runs/2, ...
         console: where progress is told.
         overwrite: replace an earlier run in ``out``.
+        patience: with ``select="persons"``, epochs without a better validation accuracy that end a fold; 0 for none.
+        time_limit: end training after so long, and evaluate and export what there is.
+        resume: go on with the run in ``out``, which was made with the same arguments.
 
     Raises:
-        PiumrError: if the data or the configuration is wrong; nothing is written then.
+        PiumrError: if the data or the configuration is wrong, and nothing is written then; if the data are not those
+            of the run that is to go on; if the loss stops being a number; if time is over before the number of epochs
+            is selected.
         OSError: if the disk is full, before training starts.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM, with a message that says how to go on.
     """
+    limit = None if time_limit is None else TimeLimit(time_limit)
+    job = _load(data, config)
+    digest = fingerprint(job.clips, job.store)
+    parameters = parameter_count(make_net(job.store, job.config))
+    record: dict[str, Any]
+    if resume:
+        assert out is not None
+        folder, record = out, read_record(out)
+        if record["data"].get("sha256") != digest:
+            raise PiumrError(
+                f"Expected the clips that the run in {str(folder)!r} was trained on, but they have changed since: "
+                f"train again with --config {folder / CONFIG}."
+            )
+        console.print(f"Going on with {folder}.")
+    else:
+        folder, record = claim_folder(out, overwrite), _record(job, digest)
+        record["epochs"] = None if select == "persons" else config.optim.epochs
+        text = config_text(job.data, job.config, select=select, patience=patience)
+        (folder / CONFIG).write_text(text, encoding="utf-8")
+        write_record(folder, record)
+    _describe(job, console)
+    started = time.perf_counter()
+    try:
+        if record["epochs"] is None:
+            chosen = select_epochs(job.clips, job.store, job.split.train, job.config, console, patience, limit)
+            console.print(f"Selected {chosen} of {config.optim.epochs} epochs; training on all training persons.")
+            record["epochs"] = chosen
+            write_record(folder, record)
+        outcome = fit(
+            job.store,
+            job.split.train,
+            job.config,
+            stop_after=record["epochs"],
+            progress=console,
+            names=job.clips.names,
+            folder=folder,
+            callbacks=[] if limit is None else [limit],
+        )
+        facts = _facts(job, record, outcome)
+        facts |= {"parameters": parameters, "train_seconds": round(time.perf_counter() - started, 1)}
+        return _finish(job, outcome, folder, facts)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; piumr-train-gcn --resume {folder} goes on with it") from None
+
+
+class _Job(NamedTuple):
+    """What there is to train on, and how."""
+
+    declaration: Declaration
+    clips: ClipTable
+    store: ClipStore
+    splits: list[Split]
+    data: DataConfig
+    config: TrainConfig
+
+    @property
+    def split(self) -> Split:
+        """The split that was chosen."""
+        return self.splits[self.data.fold - 1]
+
+
+def _load(data: DataConfig, config: TrainConfig) -> _Job:
+    """The clips on the training device, and all that was left open decided."""
+    data = resolve(data)
     declaration, clips, store = load_packed(data, config.model.frames)
     if len(clips.class_names) < 2:
         raise PiumrError(f"Expected clips of at least two classes, but got only {clips.class_names[0]!r}.")
-    splits = make_splits(clips, declaration.protocols, data.protocol or declaration.protocol)
+    default = declaration.protocol or ("random" if clips.persons is None else "person-folds")
+    data = replace(data, protocol=data.protocol or default)
+    splits = make_splits(clips, declaration.protocols, data.protocol)
     if not 1 <= data.fold <= len(splits):
         raise PiumrError(f"Expected `fold` to lie in 1..{len(splits)}, but got {data.fold}.")
-    split = splits[data.fold - 1]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     config = replace(config, augmentation=config.augmentation.for_set(clips))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    store = store.to(device)
-    parameters = parameter_count(make_net(store, config))
+    return _Job(declaration, clips, store.to(device), splits, data, config)
 
-    folder = claim_folder(out, overwrite)
-    (folder / "config.yaml").write_text(_config_text(data, config, select), encoding="utf-8")
-    _describe(declaration, clips, store.layout, split, len(splits), console)
-    started = time.perf_counter()
-    epochs = config.optim.epochs
-    if select == "persons":
-        epochs = select_epochs(clips, store, split.train, config, console)
-        console.print(f"Selected {epochs} of {config.optim.epochs} epochs; training on all training persons.")
-    outcome = fit(store, split.train, config, stop_after=epochs, progress=console.is_terminal)
-    facts = {
-        "dataset": declaration.name,
-        "protocol": data.protocol or declaration.protocol or ("random" if clips.persons is None else "person-folds"),
+
+def _record(job: _Job, digest: str) -> dict[str, Any]:
+    """What ``run.json`` says; see :mod:`piumr.training.provenance`."""
+    layout, split = job.store.layout.name, job.split
+    return {
+        "started": _now(),
+        "seed": job.config.seed,
+        "data": {"dataset": job.declaration.name, "clips": len(job.clips), "layout": layout, "sha256": digest},
+        "split": {
+            "protocol": job.data.protocol,
+            "name": split.name,
+            "train": len(split.train),
+            "test": len(split.test),
+        },
+        "versions": versions(),
+        "git": git_state(),
+        "device": device_name(job.store.device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _facts(job: _Job, record: dict[str, Any], outcome: Fit) -> dict[str, Any]:
+    """What ``metrics.json`` says beside the figures."""
+    epochs, split = record["epochs"], job.split
+    stopped = None if outcome.complete else f"the time limit ended it in epoch {len(outcome.history)} of {epochs}"
+    return {
+        "dataset": job.declaration.name,
+        "protocol": job.data.protocol,
         "split": split.name,
         "person_disjoint": split.person_disjoint,
         "note": split.note,
-        "method": config.method,
-        "seed": config.seed,
+        "method": job.config.method,
+        "seed": job.config.seed,
         "epochs": epochs,
+        "stopped": stopped,
         "train_clips": len(split.train),
         "test_clips": len(split.test),
-        "parameters": parameters,
-        "train_seconds": round(time.perf_counter() - started, 1),
-        "device": str(device),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": str(job.store.device),
+        "finished": _now(),
         "versions": versions(),
     }
+
+
+def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run:
+    """Save, evaluate and export what was trained; ``metrics.json`` comes last and says that all is there."""
+    clips, store, test = job.clips, job.store, job.split.test
     card = ModelCard(
         class_names=clips.class_names,
         layout=store.layout,
-        frames=config.model.frames,
+        frames=job.config.model.frames,
         coordinates=coordinates(store.dimensions),
         coarse=clips.coarse,
         coarse_names=clips.coarse_names,
@@ -148,78 +231,38 @@ def train_run(
     )
     save_checkpoint(folder / "checkpoint.pt", outcome.net, card)  # whatever happens from here on, the training is safe
 
-    logits = predict(outcome.net, store, split.test)
-    persons = None if clips.persons is None else [clips.persons[i] for i in split.test]
-    metrics = evaluate(logits, torch.from_numpy(clips.labels[split.test]), persons, clips.coarse)
+    logits = predict(outcome.net, store, test)
+    persons = None if clips.persons is None else [clips.persons[i] for i in test]
+    metrics = evaluate(logits, torch.from_numpy(clips.labels[test]), persons, clips.coarse)
     card = replace(card, summary={**facts, "accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1})
     report = {**facts, "test": metrics.to_dict()}
     save_checkpoint(folder / "checkpoint.pt", outcome.net, card)
-    (folder / "metrics.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     export_onnx(outcome.net, card, folder / "model.onnx")
     _write_history(folder / "history.csv", outcome.history)
-    _write_predictions(folder / "predictions.csv", clips, split.test, logits)
+    _write_predictions(folder / "predictions.csv", clips, test, logits)
     plot_curves(outcome.history, folder / "curves.png")
-    try_on: Path | None = data.pose_folder
-    if not isinstance(declaration.format, PoseCache):
-        try_on = write_examples(clips, store, split.test, folder / "examples")
+    try_on: Path | None = job.data.pose_folder
+    if not isinstance(job.declaration.format, PoseCache):
+        try_on = write_examples(clips, store, test, folder / "examples")
+    with atomic_write(folder / "metrics.json") as file:
+        file.write(json.dumps(report, indent=2).encode())
+    if outcome.complete:
+        (folder / LAST).unlink(missing_ok=True)
     return Run(folder, metrics, report, try_on)
 
 
-def claim_folder(out: Path | None, overwrite: bool) -> Path:
-    """Make the run folder: the one asked for, if nothing is lost by it, else the first free one under ``runs/``.
-
-    Raises:
-        PiumrError: if ``out`` is a file, or holds files and ``overwrite`` is not set.
-        OSError: if it cannot be made, or the disk is full.
-    """
-    if out is None:
-        numbers = itertools.count(1)
-        while True:
-            folder = Path("runs") / str(next(numbers))
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir(parents=True)
-                break
-    else:
-        folder = out
-        if folder.exists() and not folder.is_dir():
-            raise PiumrError(f"Expected `out` to be a folder, but {str(out)!r} is a file.")
-        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-            raise PiumrError(f"Expected `out` to be an empty folder, but {str(out)!r} holds files: add --overwrite.")
-        folder.mkdir(parents=True, exist_ok=True)
-        for pattern in WRITTEN:
-            for file in folder.glob(pattern):
-                file.unlink()
-    if shutil.disk_usage(folder).free < ROOM:  # better now than after hours of training
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-    return folder
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that figures depend on."""
-    names = ("piumr", "torch", "torch-geometric", "lightning", "numpy", "mediapipe", "onnxruntime")
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _config_text(data: DataConfig, config: TrainConfig, select: Select) -> str:
-    """The resolved configuration, in the form that ``piumr-train-gcn --config`` reads."""
-    values: dict[str, Any] = {**asdict(data), **asdict(config), "select": select}
-    return yaml.safe_dump(json.loads(json.dumps(values, default=str)), sort_keys=False)
-
-
-def _describe(
-    declaration: Declaration, clips: ClipTable, layout: Layout, split: Split, splits: int, console: Console
-) -> None:
+def _describe(job: _Job, console: Console) -> None:
+    clips, split = job.clips, job.split
     people = "" if clips.persons is None else f", {len(set(clips.persons))} persons"
-    console.print(f"{declaration.title}: {len(clips)} clips, {len(clips.class_names)} classes{people}, {layout.name}")
-    which = f" (1 of {splits} splits; choose with --fold)" if splits > 1 else ""
+    size = f"{len(clips)} clips, {len(clips.class_names)} classes{people}"
+    console.print(f"{job.declaration.title}: {size}, {job.store.layout.name}")
+    which = f" (1 of {len(job.splits)} splits; choose with --fold)" if len(job.splits) > 1 else ""
     console.print(f"Split {split.name}{which}: {len(split.train)} clips train, {len(split.test)} test")
-    for note in (declaration.person.note if declaration.person else "", split.note):
+    for note in (job.declaration.person.note if job.declaration.person else "", split.note):
         if note:
             console.print(f"Note: {note}")
 

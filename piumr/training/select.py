@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 
 from piumr.data.clips import ClipTable
@@ -13,11 +14,20 @@ from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.training.config import TrainConfig
 from piumr.training.fit import fit
+from piumr.training.stopping import TimeLimit, early_stopping
 
 FOLDS = 3
 
 
-def select_epochs(clips: ClipTable, store: ClipStore, train: np.ndarray, config: TrainConfig, console: Console) -> int:
+def select_epochs(
+    clips: ClipTable,
+    store: ClipStore,
+    train: np.ndarray,
+    config: TrainConfig,
+    console: Console,
+    patience: int = 0,
+    limit: TimeLimit | None = None,
+) -> int:
     """The number of epochs that serves persons left out of training best.
 
     Trains on person folds inside the training clips and averages the validation accuracy of each epoch over the folds;
@@ -29,10 +39,14 @@ def select_epochs(clips: ClipTable, store: ClipStore, train: np.ndarray, config:
         train: indices of the training clips.
         config: the schedule, which the final training follows as far as the epoch selected.
         console: where progress is told.
+        patience: end a fold after so many epochs without a better validation accuracy, which then counts as lasting;
+            0 trains every fold to the end.
+        limit: when to give up.
 
     Raises:
-        PiumrError: if there are fewer than two training persons.
+        PiumrError: if there are fewer than two training persons, or time is over.
     """
+    watching: list[Callback] = [] if limit is None else [limit]
     if clips.persons is None:
         raise PiumrError("Expected known persons for --select persons, but this set has none: use --select last.")
     inner = PersonFolds(FOLDS).split(clips.subset(train))
@@ -44,10 +58,15 @@ def select_epochs(clips: ClipTable, store: ClipStore, train: np.ndarray, config:
             train[split.train],
             replace(config, seed=config.seed + number),
             validation=train[split.test],
-            progress=console.is_terminal,
+            progress=console,
+            names=clips.names,
+            callbacks=[*watching, early_stopping(patience)] if patience else watching,
         )
+        if limit is not None and limit.expired:
+            raise PiumrError("Expected `time_limit` to leave time for --select persons and a training, but it is over.")
         curves.append([row["validation_accuracy"] for row in outcome.history])
-    return best_epoch(np.mean(curves, axis=0))
+    longest = max(map(len, curves))
+    return best_epoch(np.mean([np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves], axis=0))
 
 
 def best_epoch(accuracy: np.ndarray) -> int:

@@ -37,7 +37,7 @@ def split(toy_set):
 
 @pytest.mark.parametrize("method", ["erm", "tfam", "girl", "piumr"])
 def test_every_method_recognises_a_person_it_has_never_seen(store, split, method):
-    outcome = fit(store, split.train, replace(CONFIG, method=method), progress=False)
+    outcome = fit(store, split.train, replace(CONFIG, method=method))
     hits = predict(outcome.net, store, split.test).argmax(1) == store.labels[torch.from_numpy(split.test)]
     assert hits.float().mean() > 0.9
     assert (outcome.net.tfam is not None) == (method in ("tfam", "piumr"))
@@ -47,15 +47,15 @@ def test_every_method_recognises_a_person_it_has_never_seen(store, split, method
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(store, split):
     config = replace(CONFIG, method="piumr", optim=replace(CONFIG.optim, epochs=2))
-    a, b, c = (fit(store, split.train, replace(config, seed=s), progress=False).net.state_dict() for s in (0, 0, 1))
+    a, b, c = (fit(store, split.train, replace(config, seed=s)).net.state_dict() for s in (0, 0, 1))
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not all(torch.equal(a[name], c[name]) for name in a)
 
 
 def test_validation_is_logged_and_changes_nothing(store, split):
     config = replace(CONFIG, optim=replace(CONFIG.optim, epochs=3))
-    plain = fit(store, split.train, config, progress=False)
-    watched = fit(store, split.train, config, validation=split.test, progress=False)
+    plain = fit(store, split.train, config)
+    watched = fit(store, split.train, config, validation=split.test)
     assert all("validation_accuracy" in row for row in watched.history)
     hits = predict(watched.net, store, split.test).argmax(1) == store.labels[torch.from_numpy(split.test)]
     assert watched.history[-1]["validation_accuracy"] == pytest.approx(float(hits.float().mean()))
@@ -65,24 +65,36 @@ def test_validation_is_logged_and_changes_nothing(store, split):
 
 def test_stopping_early_follows_the_same_schedule(store, split):
     config = replace(CONFIG, optim=replace(CONFIG.optim, epochs=6))
-    full = fit(store, split.train, config, progress=False)
-    part = fit(store, split.train, config, stop_after=3, progress=False)
+    full = fit(store, split.train, config)
+    part = fit(store, split.train, config, stop_after=3)
     assert len(part.history) == 3
     assert part.history == full.history[:3]
 
 
-def test_a_loss_that_is_no_number_stops_with_the_way_out(store, split):
-    broken = replace(store, points=torch.full_like(store.points, torch.nan))
-    with pytest.raises(PiumrError, match="learning_rate"):
-        fit(broken, split.train, replace(CONFIG, optim=replace(CONFIG.optim, epochs=1)), progress=False)
+def test_poses_that_are_no_numbers_are_named_with_their_batch(store, split, toy_set):
+    """One broken clip: its epoch's order tells in which batch it comes."""
+    clip = int(split.train[7])
+    points = store.points.clone()
+    points[store.offsets[clip] : store.offsets[clip + 1]] = torch.nan
+    config = replace(CONFIG, augmentation=Augmentation(mirror=0, dropout=0))
+    data = ClipBatches(store, split.train, None, batch_size=6, augmentation=config.augmentation, seed=0)
+    batch = next(i for i, indices in enumerate(data.train_dataloader(), start=1) if clip in indices)
+    with pytest.raises(PiumrError, match=f"got nan in batch {batch} of epoch 1: the poses of {toy_set.names[clip]} hold"):
+        fit(replace(store, points=points), split.train, config, names=toy_set.names)
+
+
+def test_a_loss_that_diverges_stops_with_the_way_out(store, split):
+    config = replace(CONFIG, optim=replace(CONFIG.optim, learning_rate=1e30, warmup_epochs=0))
+    with pytest.raises(PiumrError, match=r"in batch [2-6] of epoch 1; .*lower --optim.learning_rate"):
+        fit(store, split.train, config)
 
 
 def test_girl_warms_up_as_plain_training(store, split):
     """During the warm-up GIRL's loss is cross-entropy: the first epochs equal ERM's."""
     optim = replace(CONFIG.optim, epochs=4)
-    erm = fit(store, split.train, replace(CONFIG, optim=optim), stop_after=2, progress=False)
+    erm = fit(store, split.train, replace(CONFIG, optim=optim), stop_after=2)
     girl = replace(CONFIG, method="girl", optim=optim, terms=MethodConfig(girl_warmup=0.5))
-    warm = fit(store, split.train, girl, stop_after=3, progress=False)
+    warm = fit(store, split.train, girl, stop_after=3)
     assert [row["group_penalty"] for row in warm.history[:2]] == [0, 0]
     assert warm.history[2]["group_penalty"] >= 0
     assert warm.history[0]["loss"] == pytest.approx(erm.history[0]["loss"], rel=1e-3)
@@ -118,13 +130,13 @@ def test_interrupting_reaches_the_caller(store, split, monkeypatch):
 
     monkeypatch.setattr(ActionModule, "training_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        fit(store, split.train, CONFIG, progress=False)
+        fit(store, split.train, CONFIG)
 
 
 def test_averaging_moves_weights_and_leaves_indices_alone(store, split):
     config = replace(CONFIG, optim=replace(CONFIG.optim, epochs=4))
-    averaged = fit(store, split.train, config, progress=False).net
-    last = fit(store, split.train, replace(config, optim=replace(config.optim, ema_epochs=0)), progress=False).net
+    averaged = fit(store, split.train, config).net
+    last = fit(store, split.train, replace(config, optim=replace(config.optim, ema_epochs=0))).net
     assert averaged.streams.parents.tolist() == list(store.layout.parents)
     for (name, a), b in zip(averaged.named_buffers(), last.buffers(), strict=True):
         assert a.is_floating_point() or torch.equal(a, b), name

@@ -129,7 +129,7 @@ def test_a_training_on_such_clips_stays_finite(clips):
     config = TrainConfig(method="piumr", model=SMALL, optim=OptimConfig(epochs=3, batch_size=8, warmup_epochs=0))
     (split,) = All().split(spoilt)
     store = ClipStore.pack(spoilt, SMALL.frames)
-    outcome = fit(store, split.train, config, progress=False)
+    outcome = fit(store, split.train, config)
     assert np.isfinite([list(row.values()) for row in outcome.history]).all()
     assert_finite(outcome.net.state_dict())
     assert torch.isfinite(predict(outcome.net, store, split.test)).all()

@@ -1,0 +1,91 @@
+"""A loss that is no number ends a training at once, and says which clips it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from piumr.data.batches import Batch, ClipBatches
+from piumr.data.splits import few
+from piumr.errors import PiumrError
+from piumr.training.module import ActionModule
+
+
+class FiniteLoss(Callback):
+    """Checks the loss of every batch, before a further one makes its trace cold.
+
+    On a GPU the loss of a batch is looked at after the next one: by then it is there, and nothing waits for it.
+
+    Args:
+        data: knows which clips a batch is made of.
+        names: of all clips; where there are none, clips are named by their number.
+    """
+
+    def __init__(self, data: ClipBatches, names: Sequence[str] = ()) -> None:
+        self.data = data
+        self.names = names
+        self._last: _Step | None = None
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Look at this batch or, on a GPU, at the one before.
+
+        Raises:
+            PiumrError: if its loss is not finite; the message names the batch and the clips.
+        """
+        assert isinstance(pl_module, ActionModule)
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        step = _Step(loss.detach(), pl_module.logits, batch.points, self.data.drawn, trainer.current_epoch, batch_idx)
+        due = step if loss.device.type == "cpu" else self._last
+        self._last = step
+        if due is not None:
+            self._check(due)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Look at the epoch's last batch.
+
+        Raises:
+            PiumrError: as for every other.
+        """
+        if self._last is not None:
+            self._check(self._last)
+
+    def _check(self, step: _Step) -> None:
+        if step.loss.isfinite():
+            return
+        where = (
+            f"Expected a finite loss, but got {step.loss.item()} in batch {step.batch + 1} of epoch {step.epoch + 1}"
+        )
+        broken = ~step.points.flatten(1).isfinite().all(1)
+        if broken.any():
+            raise PiumrError(f"{where}: the poses of {self._named(step, broken)} hold values that are no numbers.")
+        broken = ~step.logits.isfinite().all(1)
+        which = "all of its clips" if broken.all() else self._named(step, broken)
+        if not broken.any():
+            which = "none of its clips alone"
+        raise PiumrError(f"{where}; the scores are no numbers for {which}: lower --optim.learning_rate.")
+
+    def _named(self, step: _Step, chosen: Tensor) -> str:
+        indices = step.indices[chosen].tolist()
+        return few([self.names[i] if self.names else f"clip {i}" for i in indices])
+
+
+class _Step(NamedTuple):
+    """What is kept of a batch until it is looked at."""
+
+    loss: Tensor
+    logits: Tensor
+    points: Tensor
+    indices: Tensor
+    epoch: int
+    batch: int
