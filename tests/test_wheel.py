@@ -24,12 +24,12 @@ def test_no_package_called_datasets_reaches_the_top_level(wheel):
     assert {name for name in top if not name.endswith(".dist-info")} == {"gcn", "piumr", "pose_extract"}
 
 
-def test_every_module_page_and_declaration_is_inside(wheel):
+def test_every_module_page_declaration_and_configuration_is_inside(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for package in ("gcn", "piumr", "pose_extract"):
         for file in (*(ROOT / package).rglob("*.py"), *(ROOT / package).rglob("*.html")):
             assert file.relative_to(ROOT).as_posix() in names
-    for file in (ROOT / "datasets").rglob("*"):
+    for file in (*(ROOT / "datasets").rglob("*"), *(ROOT / "configs").iterdir()):
         if file.is_file():
             assert f"piumr/{file.relative_to(ROOT).as_posix()}" in names
 
