@@ -12,12 +12,13 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, RichProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from torch import Tensor
 
 from piumr.data.batches import EVALUATION_BATCH, ClipBatches
 from piumr.data.store import ClipStore
 from piumr.model import ActionNet
+from piumr.training.averaging import MovingAverage
 from piumr.training.config import TrainConfig
 from piumr.training.module import ActionModule, ema_decay
 
@@ -71,7 +72,7 @@ def fit(
     history = _History()
     callbacks: list[Callback] = [history]
     if config.optim.ema_epochs > 0:
-        callbacks.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
+        callbacks.append(MovingAverage(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
     if progress:
         callbacks.append(RichProgressBar(leave=False))
     with _quiet_lightning():
@@ -95,18 +96,6 @@ def fit(
         if trainer.interrupted:
             raise KeyboardInterrupt
     return Fit(net.to(store.device).eval(), history.rows)
-
-
-def moving_average(decay: float) -> WeightAveraging:
-    """Exponential moving average of weights and running statistics; indices and counters are copied.
-
-    Lightning's own averages integer buffers as well: 0.97 * 75 + 0.03 * 75 is cut off to 74.
-    """
-
-    def average(mean: Tensor, current: Tensor, _: Tensor | int) -> Tensor:
-        return torch.lerp(mean, current, 1 - decay) if mean.is_floating_point() else current
-
-    return WeightAveraging(avg_fn=average)
 
 
 def make_net(store: ClipStore, config: TrainConfig) -> ActionNet:
