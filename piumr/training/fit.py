@@ -13,7 +13,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch import Tensor
@@ -21,6 +21,7 @@ from torch import Tensor
 from piumr.data.batches import EVALUATION_BATCH, ClipBatches
 from piumr.data.store import ClipStore
 from piumr.model import ActionNet
+from piumr.training.averaging import MovingAverage
 from piumr.training.checkpointing import FILE, EpochCheckpoint, PlainCheckpointIO, RandomState
 from piumr.training.config import TrainConfig
 from piumr.training.devices import trainer_options
@@ -90,7 +91,7 @@ def fit(
     history = _History()
     watching: list[Callback] = [history, FiniteLoss(data, names), RandomState(), *callbacks]
     if config.optim.ema_epochs > 0:
-        watching.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
+        watching.append(MovingAverage(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
     if progress:
         watching.append(TrainingProgress(progress, history.rows))
     epochs = min(config.optim.epochs, stop_after or config.optim.epochs)
@@ -136,18 +137,6 @@ def make_trainer(
         enable_progress_bar=False,
         num_sanity_val_steps=0,
     )
-
-
-def moving_average(decay: float) -> WeightAveraging:
-    """Exponential moving average of weights and running statistics; indices and counters are copied.
-
-    Lightning's own averages integer buffers as well: 0.97 * 75 + 0.03 * 75 is cut off to 74.
-    """
-
-    def average(mean: Tensor, current: Tensor, _: Tensor | int) -> Tensor:
-        return torch.lerp(mean, current, 1 - decay) if mean.is_floating_point() else current
-
-    return WeightAveraging(avg_fn=average)
 
 
 def make_net(store: ClipStore, config: TrainConfig) -> ActionNet:

@@ -83,6 +83,16 @@ class ActionModule(lightning.LightningModule):
         hits = (self.net(batch.points, batch.valid).logits.argmax(dim=1) == batch.labels).float()
         self.log("validation_accuracy", hits.mean(), batch_size=len(hits), sync_dist=True)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By the norm of all gradients. Lightning's own refuses a fused optimiser at half precision."""
+        if gradient_clip_val:
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW without decay of norms, biases and adjacencies; linear warm-up, then cosine to zero, by step."""
         optim = self.config.optim
@@ -93,6 +103,7 @@ class ActionModule(lightning.LightningModule):
         optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=optim.learning_rate,
+            fused=True,
         )
         warmup, total = optim.warmup_epochs * self.steps_per_epoch, optim.epochs * self.steps_per_epoch
 
