@@ -132,7 +132,7 @@ def _folder(runs: Sequence[Path], given: dict[str, Any]) -> Path:
     """Where the results go: the run folder for the run's own test clips, else one inside it that says which."""
     if len(runs) == 1 and not given:
         return runs[0]
-    others = [f"with {run.resolve().name}" for run in runs[1:]]
+    others = ["with", *(run.resolve().name for run in runs[1:])] if len(runs) > 1 else []
     which = [value.name if isinstance(value, Path) else str(value) for value in given.values()]
     name = re.sub(r"[^\w.=-]+", "-", "-".join(["evaluation", *which, *others]))
     return runs[0] / name[:120]

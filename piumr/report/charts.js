@@ -13,7 +13,7 @@ function bar(label, share, value, {mark, title, className = ""} = {}) {
 }
 
 function figure(title, small, drawing) {
-  return element("figure", {}, element("figcaption", {}, title, " ", element("small", {}, small ?? "")), drawing);
+  return element("figure", {}, element("figcaption", {}, title, " ", element("small", {}, ...[small].flat())), drawing);
 }
 
 const PLOT = {width: 340, height: 210, left: 40, right: 8, top: 8, bottom: 30};
@@ -65,11 +65,12 @@ function curve(name, members) {
   const ends = lines.map(line => text(line.points.at(-1)[1]));
   const {plot, x, y} = frame(`${title} over ${count(last, "epoch")}, at the end ${ends.join(", ")}`, [Math.min(1, last), last], [low, high],
     ticks(1, last, 5).filter(Number.isInteger), ticks(low, high), String, text);
-  for (const {name: run, points} of lines) {
+  for (const [i, {name: run, points}] of lines.entries()) {
     const path = points.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
-    plot.append(svg("path", {class: "curve", d: points.length > 1 ? path : path + "h4"}, svg("title", {}, run)));
+    plot.append(svg("path", {class: `curve hue${i % 4}`, d: points.length > 1 ? path : path + "h4"}, svg("title", {}, run)));
   }
-  return figure(title, lines.length === 1 ? `${ends[0]} at the end` : "", plot);
+  const legend = lines.map((line, i) => element("span", {className: `hue${i % 4}`}, `${line.name} ${ends[i]}`));
+  return figure(title, lines.length === 1 ? [`${ends[0]} at the end`] : legend.flatMap(name => [name, " "]), plot);
 }
 
 function reliabilityChart({clips, confidence, accuracy}) {
@@ -83,14 +84,15 @@ function reliabilityChart({clips, confidence, accuracy}) {
       `${percent(accuracy[i])} are right, mean confidence ${percent(confidence[i])}`;
     const left = x(i / bins) + 1, width = x((i + 1) / bins) - x(i / bins) - 2;
     const between = [accuracy[i], confidence[i]].sort((a, b) => a - b);
-    plot.append(svg("rect", {class: "bin", tabindex: 0, role: "img", "aria-label": say, x: left, width, y: y(accuracy[i]) - 1,
-      height: y(0) - y(accuracy[i]) + 1}, svg("title", {}, say)));
-    plot.append(svg("rect", {class: "gap", x: left, width, y: y(between[1]), height: y(between[0]) - y(between[1])}));
+    plot.append(svg("g", {class: "bin", tabindex: 0, role: "img", "aria-label": say},
+      svg("rect", {x: left, width, y: y(between[0]), height: y(0) - y(between[0])}),
+      svg("rect", {class: "gap", x: left, width, y: y(between[1]), height: y(between[0]) - y(between[1])}),
+      svg("line", {class: "cap", x1: left, x2: left + width, y1: y(accuracy[i]), y2: y(accuracy[i])}), svg("title", {}, say)));
   });
   plot.append(svg("line", {class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1)}));
   const spread = frame("Clips by confidence", [0, 1], [0, most], [0, .2, .4, .6, .8, 1], ticks(0, most), value => percent(value, 0), value => number.format(value));
   spread.plot.append(svg("text", {x: x(.5), y: PLOT.height - 2, "text-anchor": "middle"}, "confidence"));
   clips.forEach((n, i) => n && spread.plot.append(svg("rect", {class: "bin", x: spread.x(i / bins) + 1, width: spread.x(1 / bins) - spread.x(0) - 2,
     y: spread.y(n), height: spread.y(0) - spread.y(n)}, svg("title", {}, count(n, "clip")))));
-  return [figure("accuracy by confidence", "orange: the gap to the confidence", plot), figure("test clips by confidence", "", spread.plot)];
+  return [figure("accuracy by confidence", "dark line; orange is the gap to the confidence", plot), figure("test clips by confidence", "", spread.plot)];
 }

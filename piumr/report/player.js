@@ -64,6 +64,7 @@ function draw(canvas, clip, seconds) {
   };
   context.lineCap = context.lineJoin = "round";
   if (transport.trails) {
+    context.lineCap = "butt";
     const past = TRAIL / clip.seconds * (frames - 1);
     for (const joint of clip.movers) for (let step = 12; step > 0; step--) {
       const from = position - past * step / 12, to = position - past * (step - 1) / 12;
@@ -74,6 +75,7 @@ function draw(canvas, clip, seconds) {
       context.beginPath(); context.moveTo(...at(from, joint)); context.lineTo(...at(to, joint)); context.stroke();
     }
     context.globalAlpha = 1;
+    context.lineCap = "round";
   }
   for (const [a, b] of data.layout.edges) {
     const known = seen(nearest, a) && seen(nearest, b);
