@@ -69,7 +69,7 @@ function curve(name, members) {
     const path = points.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
     plot.append(svg("path", {class: `curve hue${i % 4}`, d: points.length > 1 ? path : path + "h4"}, svg("title", {}, run)));
   }
-  const legend = lines.map((line, i) => element("span", {className: `hue${i % 4}`}, `${line.name} ${ends[i]}`));
+  const legend = lines.map((line, i) => element("span", {className: `legend hue${i % 4}`}, `${line.name} ${ends[i]}`));
   return figure(title, lines.length === 1 ? [`${ends[0]} at the end`] : legend.flatMap(name => [name, " "]), plot);
 }
 
