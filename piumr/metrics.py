@@ -1,4 +1,4 @@
-"""Figures of a protocol: over clips, over classes and over persons.
+"""Figures of a protocol: over clips, over classes, over persons, and of the confidence.
 
 F1_mean is the official metric of MA-52 (Guo et al., "Benchmarking Micro-action Recognition", 2024). The figures over
 persons are ours: an average over clips hides whom a model fails.
@@ -11,12 +11,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_confusion_matrix,
+    multiclass_f1_score,
+)
 
 from piumr.errors import PiumrError
 
 MIN_CLIPS = 10
 """Test clips that a person needs to count in the worst person and the worst decile."""
+
+BINS = 15
+"""Bins of confidence, as in Guo et al. (2017)."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,43 @@ class Metrics:
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionary of numbers for a JSON file; None for what the set does not have."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """What becomes of each of K classes.
+
+    Attributes:
+        confusion: Clips of true class i that are predicted as class j, K rows of K counts.
+        precision: Share of the clips predicted as a class that are of it; 0 where none is.
+        recall: Share of the clips of a class that are predicted as it; 0 where there is none.
+        f1: Harmonic mean of the two; 0 for a class that neither occurs nor is predicted.
+    """
+
+    confusion: tuple[tuple[int, ...], ...]
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+    f1: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Whether a prediction is right as often as its confidence says, in :data:`BINS` bins of equal width.
+
+    After Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). A confidence at the edge of two bins is in
+    the lower one.
+
+    Attributes:
+        clips: Clips in each bin.
+        confidence: Mean confidence in each bin; 0 where it is empty.
+        accuracy: Accuracy in each bin; 0 where it is empty.
+        error: ECE, the expected calibration error: mean distance of the two, weighted by the clips.
+    """
+
+    clips: tuple[int, ...]
+    confidence: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    error: float
 
 
 @dataclass(frozen=True)
@@ -257,6 +301,48 @@ def person_accuracy(correct: Tensor, persons: Sequence[str]) -> PersonAccuracy:
         worst=float(ranked[0]),
         by_person=dict(zip(names, accuracy.tolist(), strict=True)),
     )
+
+
+def class_figures(predicted: Tensor, targets: Tensor, classes: int) -> ClassFigures:
+    """Confusion matrix, precision, recall and F1 of each class.
+
+    Args:
+        predicted: (N,) int64.
+        targets: (N,) int64.
+        classes: K.
+
+    Returns:
+        The figures; F1's mean over the classes is :func:`macro_f1`.
+    """
+    confusion = multiclass_confusion_matrix(predicted, targets, classes).double()
+    hits, given, there = confusion.diagonal(), confusion.sum(0), confusion.sum(1)
+    shares = (hits / given.clamp(min=1), hits / there.clamp(min=1), 2 * hits / (given + there).clamp(min=1))
+    precision, recall, f1 = (tuple(share.tolist()) for share in shares)
+    return ClassFigures(tuple(map(tuple, confusion.long().tolist())), precision, recall, f1)
+
+
+def reliability(probabilities: Tensor, targets: Tensor) -> Reliability:
+    """Accuracy of the predictions by their confidence, the largest probability.
+
+    Args:
+        probabilities: (N, K) float, in 0..1.
+        targets: (N,) int64 in 0..K-1.
+
+    Raises:
+        PiumrError: If these are no probabilities.
+    """
+    check_predictions(probabilities, targets, None, None)
+    confidence, predicted = probabilities.double().max(1)
+    if confidence.max() > 1 + 1e-6 or probabilities.min() < 0:
+        raise PiumrError("Expected `probabilities` to lie in 0..1, but got others: logits need a softmax first.")
+    number = ((confidence * BINS).ceil().long() - 1).clamp(0, BINS - 1)
+    clips = torch.bincount(number, minlength=BINS)
+    sums = (
+        torch.bincount(number, weights=values.double(), minlength=BINS) for values in (confidence, predicted == targets)
+    )
+    mean, right = (total / clips.clamp(min=1) for total in sums)
+    error = float(((mean - right).abs() * clips).sum() / len(targets))
+    return Reliability(tuple(clips.tolist()), tuple(mean.tolist()), tuple(right.tolist()), error)
 
 
 def check_predictions(

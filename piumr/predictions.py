@@ -140,6 +140,34 @@ def find_clips(clips: Sequence[str], table: ClipTable, source: str) -> np.ndarra
     return found
 
 
+def write_predictions(path: Path, clips: ClipTable, probabilities: Tensor) -> None:
+    """Write a file that :func:`read_predictions` reads: clip, person, label, predicted, confidence, all scores.
+
+    Args:
+        path: The CSV file.
+        clips: The N clips.
+        probabilities: (N, K), of the table's classes.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [f"score_{name}" for name in clips.class_names]
+    writer.writerow(["clip", "person", "label", "predicted", "confidence", *columns])
+    confidence, predicted = probabilities.max(dim=1)
+    for i, name in enumerate(clips.names):
+        writer.writerow(
+            [
+                name,
+                "" if clips.persons is None else clips.persons[i],
+                clips.class_names[int(clips.labels[i])],
+                clips.class_names[int(predicted[i])],
+                f"{float(confidence[i]):.4f}",
+                *(f"{score:.6g}" for score in probabilities[i].tolist()),
+            ]
+        )
+    with atomic_write(path.resolve()) as file:
+        file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+
+
 def write_submission(path: Path, predictions: Predictions, coarse: Sequence[int]) -> None:
     """Write the zip that MA-52's Codabench page takes: ``prediction.csv``, no folder, best classes first.
 

@@ -27,8 +27,9 @@ def test_no_package_called_datasets_reaches_the_top_level(wheel):
 def test_every_module_page_declaration_and_configuration_is_inside(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for package in ("gcn", "piumr", "pose_extract"):
-        for file in (*(ROOT / package).rglob("*.py"), *(ROOT / package).rglob("*.html")):
-            assert file.relative_to(ROOT).as_posix() in names
+        for pattern in ("*.py", "*.html", "*.css", "*.js"):
+            for file in (ROOT / package).rglob(pattern):
+                assert file.relative_to(ROOT).as_posix() in names
     for file in (*(ROOT / "datasets").rglob("*"), *(ROOT / "configs").iterdir()):
         if file.is_file():
             assert f"piumr/{file.relative_to(ROOT).as_posix()}" in names

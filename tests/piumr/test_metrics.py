@@ -5,10 +5,17 @@ import json
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from piumr.errors import PiumrError
-from piumr.metrics import evaluate, evaluate_folds, person_accuracy
+from piumr.metrics import BINS, class_figures, evaluate, evaluate_folds, macro_f1, person_accuracy, reliability
 
 
 def predictions(n=500, classes=12, seed=0):
@@ -143,3 +150,39 @@ def test_bodies_of_their_own_replace_the_mapped_ones():
     parts = evaluate(scores, targets, coarse=coarse, coarse_predicted=right).f1_mean
     assert parts.body_micro == 1
     assert parts.action_macro == evaluate(scores, targets).macro_f1
+
+
+def test_figures_of_classes_equal_scikit_learn():
+    scores, targets = predictions()
+    predicted = scores.argmax(1)
+    found = class_figures(predicted, targets, 12)
+    np.testing.assert_array_equal(found.confusion, confusion_matrix(targets, predicted, labels=range(12)))
+    expected = precision_recall_fscore_support(targets, predicted, labels=range(12), zero_division=0)
+    for name, values in zip(("precision", "recall", "f1"), expected, strict=False):
+        np.testing.assert_allclose(getattr(found, name), values, err_msg=name)
+    assert found.f1[11] == 0  # neither occurs nor is predicted
+    assert np.mean(found.f1) == pytest.approx(macro_f1(predicted, targets, 12), abs=1e-6)
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1.0, 4.0])
+def test_reliability_equals_torchmetrics(sharpness):
+    scores, targets = predictions()
+    probabilities = (sharpness * scores).softmax(1)
+    found = reliability(probabilities, targets)
+    expected = multiclass_calibration_error(probabilities, targets, 12, n_bins=BINS, norm="l1")
+    assert found.error == pytest.approx(float(expected), abs=1e-5)
+    assert sum(found.clips) == 500
+    clips = np.array(found.clips)
+    right = evaluate(probabilities, targets).accuracy
+    assert np.average(found.accuracy, weights=clips) == pytest.approx(right)
+    assert np.average(found.confidence, weights=clips) == pytest.approx(float(probabilities.amax(1).double().mean()))
+
+
+def test_bins_of_confidence():
+    sure = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    found = reliability(sure, torch.tensor([0, 1, 1, 0]))
+    assert found.clips[-1] == 3
+    assert found.accuracy[-1] == pytest.approx(2 / 3)
+    assert found.error == pytest.approx((3 * (1 - 2 / 3) + 0.5) / 4)
+    with pytest.raises(PiumrError, match="softmax"):
+        reliability(3 * sure, torch.tensor([0, 1, 1, 0]))

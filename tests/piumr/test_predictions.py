@@ -10,7 +10,7 @@ import torch
 
 from piumr.data.clips import ClipTable
 from piumr.errors import PiumrError
-from piumr.predictions import find_clips, read_predictions, write_submission
+from piumr.predictions import find_clips, read_predictions, write_predictions, write_submission
 
 CLASSES = ("nod", "wave", "shrug", "kick", "blink", "frown")
 PARTS = ("head", "arm", "leg", "face", "eye")
@@ -177,3 +177,22 @@ def test_a_submission_needs_scores(tmp_path):
     with pytest.raises(PiumrError, match="at least 5 coarse classes"):
         write_submission(tmp_path / "out.zip", scored, (0, 1, 1, 2, 2, 3))
     assert not (tmp_path / "out.zip").exists()
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    table = ClipTable(
+        labels=np.array([0, 5, 2]),
+        names=("a,b/1", 'b"c', "d"),
+        persons=("anna", "ben, the second", "cleo"),
+        splits=None,
+        class_names=CLASSES,
+    )
+    probabilities = torch.rand(3, 6, generator=torch.Generator().manual_seed(0)).softmax(1)
+    write_predictions(tmp_path / "p.csv", table, probabilities)
+    found = read_predictions([tmp_path / "p.csv"], CLASSES, None)
+    assert (found.clips, found.persons) == (table.names, table.persons)
+    assert found.labels.tolist() == [0, 5, 2]
+    torch.testing.assert_close(found.scores, probabilities, rtol=1e-5, atol=1e-7)
+    rows = list(csv.DictReader((tmp_path / "p.csv").open()))
+    assert [row["predicted"] for row in rows] == [CLASSES[i] for i in probabilities.argmax(1)]
+    assert float(rows[1]["confidence"]) == pytest.approx(float(probabilities[1].max()), abs=1e-4)

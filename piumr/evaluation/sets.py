@@ -1,0 +1,228 @@
+"""The clips that a run is evaluated on: brought to its layout, its classes found by name, its persons compared."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from piumr.data.cache import load_packed
+from piumr.data.clips import ClipTable, SkeletonSet
+from piumr.data.declaration import Declaration
+from piumr.data.protocols import make_splits
+from piumr.data.source import DataConfig, coordinates, load_set
+from piumr.data.splits import Split, few, split_clips
+from piumr.data.store import ClipStore
+from piumr.errors import PiumrError
+from piumr.evaluation.runs import NAMES_THE_SET, TrainedRun
+from piumr.inference.model_card import ModelCard
+from piumr.layouts import Layout
+from piumr.layouts.mapping import find_mapping
+
+SEEN = 0.5
+"""Share of a run's own test clips, by name, that make a set the one it was trained on."""
+
+
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    """A set as a model takes it.
+
+    Attributes:
+        declaration: what is known about it.
+        table: its clips.
+        store: the same, in the model's layout and number of frames.
+        note: what the model misses of it; empty if nothing.
+    """
+
+    __test__ = False  # no test case, whatever pytest makes of the name
+
+    declaration: Declaration
+    table: ClipTable
+    store: ClipStore
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The clips of a set that a run is tested on.
+
+    Attributes:
+        split: what it was trained and what it is tested on.
+        protocol: name of the protocol.
+        splits: how many splits the protocol has.
+        own: the set is the one that the run was trained on.
+        notes: sentences.
+    """
+
+    split: Split
+    protocol: str
+    splits: int
+    own: bool
+    notes: tuple[str, ...]
+
+
+def load_for(card: ModelCard, config: DataConfig) -> TestSet:
+    """Read a set for a model; joints of another layout are found by name.
+
+    Raises:
+        PiumrError: if the set is wrong, has other coordinates, or too few of the model's joints.
+    """
+    declaration, table, store = load_packed(config, card.frames)
+    if store.dimensions != card.dimensions:
+        raise PiumrError(
+            f"Expected a set in {card.coordinates} coordinates, which the model was trained on, but "
+            f"{declaration.name} has {coordinates(store.dimensions)} ones."
+        )
+    if store.layout.joints == card.layout.joints:
+        return TestSet(declaration, table, store)
+    clips = load_set(config)[1]
+    mapped, note = to_layout(clips, card.layout)
+    return TestSet(declaration, table, ClipStore.pack(mapped, card.frames), note)
+
+
+def to_layout(clips: SkeletonSet, layout: Layout) -> tuple[SkeletonSet, str]:
+    """A set in another layout, and a note on the joints that it lacks.
+
+    Raises:
+        PiumrError: if too few of the joints have a counterpart.
+    """
+    mapping = find_mapping(clips.layout.joints, layout)
+    if mapping is None:
+        raise PiumrError(
+            f"Expected skeletons whose joints correspond to those of {layout.name} ({len(layout)} joints), which the "
+            f"model was trained on, but got {clips.layout.name} ({len(clips.layout)} joints)."
+        )
+    points, valid = mapping(clips.points, clips.valid)
+    lacking = [joint for joint, sources in zip(layout.joints, mapping.sources, strict=True) if not sources]
+    note = f"{len(lacking)} of the model's {len(layout)} joints are not in the set: {few(lacking)}." if lacking else ""
+    return replace(clips, points=points, valid=valid, layout=layout), note
+
+
+def choose_clips(run: TrainedRun, declaration: Declaration, table: ClipTable, given: Mapping[str, Any]) -> Chosen:
+    """Which clips of a set test a run: those of its own protocol and fold, or of the protocol that the user names.
+
+    Of another set all clips do, if no protocol is named.
+
+    Args:
+        run: the run.
+        declaration: what is known about the set.
+        table: its clips.
+        given: options of :class:`DataConfig` that the user gave.
+
+    Raises:
+        PiumrError: if the set has no such protocol, or the protocol no such split.
+    """
+    own = is_own(run, table) or not set(NAMES_THE_SET) & set(given)
+    trained = run.data if own else None
+    if not own and not {"protocol", "fold"} & set(given):
+        everything = np.arange(len(table))
+        split = Split("all clips", np.array([], dtype=np.int64), everything, person_disjoint=False)
+        return Chosen(split, "all clips", 1, own, (_of_another_set(run, declaration),))
+    protocol = given.get("protocol") or (trained.protocol if trained else "") or declaration.protocol
+    name = protocol or ("random" if table.persons is None else "person-folds")
+    splits = make_splits(table, declaration.protocols, protocol)
+    same = trained is not None and protocol == (trained.protocol or declaration.protocol)
+    fold = given.get("fold") or (trained.fold if same and trained else 1)
+    if not 1 <= fold <= len(splits):
+        raise PiumrError(f"Expected `fold` to lie in 1..{len(splits)}, but got {fold}.")
+    split = splits[fold - 1]
+    if trained is None:
+        split = replace(split, train=np.array([], dtype=np.int64), person_disjoint=False, note="")
+        return Chosen(split, name, len(splits), own, (_of_another_set(run, declaration),))
+    before = make_splits(table, declaration.protocols, trained.protocol or declaration.protocol)
+    train = before[min(trained.fold, len(before)) - 1].train
+    notes = [declaration.person.note] if declaration.person else []
+    if len(train) != run.card.summary.get("train_clips", len(train)):
+        notes.append(
+            f"The set has changed since {run.name} was trained: {len(train)} training clips now, "
+            f"{run.card.summary['train_clips']} then. Which clips it has seen is not certain."
+        )
+    if same and fold == trained.fold:
+        return Chosen(split, name, len(splits), own, (*notes, split.note))
+    compared = split_clips(table, split.name, _mask(table, train), _mask(table, split.test))
+    known = np.intersect1d(train, split.test)
+    if len(known):
+        notes.append(
+            f"{len(known)} of {len(split.test)} test clips trained {run.name}: its figures say little about new clips."
+        )
+    return Chosen(compared, name, len(splits), own, (*notes, compared.note))
+
+
+def is_own(run: TrainedRun, table: ClipTable) -> bool:
+    """Whether a set is the one that the run was trained on: most of its test clips are there, by name."""
+    return len(run.tested & set(table.names)) >= SEEN * max(len(run.tested), 1)
+
+
+def match_classes(card: ModelCard, table: ClipTable, test: np.ndarray) -> tuple[ClipTable, list[int], str]:
+    """The tested clips with the classes that model and set share.
+
+    Names match as they are, else without regard to case, hyphens and underscores.
+
+    Args:
+        card: of the model; its coarse classes count where the set has none.
+        table: the set.
+        test: indices of the test clips.
+
+    Returns:
+        The tested clips, with the shared classes in the set's order; where each of these is among the model's; and a
+        sentence where the two do not have the same classes, else an empty one.
+
+    Raises:
+        PiumrError: if a test clip is of a class that the model does not know, or fewer than two classes are shared.
+    """
+    known = card.class_names
+    places = {name: i for i, name in enumerate(known)}
+    loosely = {_plain(name): i for i, name in enumerate(known)}
+    found = [places.get(name, loosely.get(_plain(name))) for name in table.class_names]
+    tested = np.bincount(table.labels[test], minlength=len(found))
+    unknown = [name for name, place, clips in zip(table.class_names, found, tested, strict=True)
+               if place is None and clips]  # fmt: skip
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, 1) or [known[0]]
+        raise PiumrError(
+            f"Expected the set's classes to be among the model's {len(known)}, by name, but {len(unknown)} are not: "
+            f"{few(unknown)} (a class of the model is {near[0]!r}); rename them, or leave their clips out of the "
+            "labels (--labels)."
+        )
+    kept = [i for i, place in enumerate(found) if place is not None]
+    columns = [place for place in found if place is not None]
+    if len(set(columns)) < 2 or len(set(columns)) < len(columns):
+        raise PiumrError(
+            f"Expected a set with at least two different classes of the model, but got {len(set(columns))} for "
+            f"{few([table.class_names[i] for i in kept])}."
+        )
+    coarse = table.coarse or (card.coarse and tuple(card.coarse[place or 0] for place in found))
+    lookup = np.zeros(len(found), dtype=np.int64)
+    lookup[kept] = np.arange(len(kept))
+    clips = table.subset(test)
+    clips = replace(
+        clips,
+        labels=lookup[clips.labels],
+        class_names=tuple(table.class_names[i] for i in kept),
+        coarse=coarse and tuple(coarse[i] for i in kept),
+        coarse_names=table.coarse_names or card.coarse_names,
+    )
+    if len(kept) == len(known):
+        return clips, columns, ""
+    return clips, columns, f"The model knows {len(known)} classes; here it chooses among the {len(kept)} of the set."
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _mask(table: ClipTable, indices: np.ndarray) -> np.ndarray:
+    mask = np.zeros(len(table), dtype=bool)
+    mask[indices] = True
+    return mask
+
+
+def _of_another_set(run: TrainedRun, declaration: Declaration) -> str:
+    trained = run.card.summary.get("dataset", "another set")
+    return (
+        f"{run.name} was trained on {trained} and is tested on {declaration.name}: persons of two sets are taken to be "
+        "different, which no name can prove."
+    )

@@ -1,0 +1,115 @@
+"""Sets that a run was not trained on: classes by name, joints by name, persons that nobody can compare."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from piumr.data.source import DataConfig, load_set
+from piumr.errors import PiumrError
+from piumr.evaluation import evaluate_runs, load_run
+from piumr.evaluation.sets import is_own, load_for, match_classes, to_layout
+from piumr.layouts import get_layout
+
+
+@pytest.fixture
+def renamed(toy_set):
+    """The toy set with names of other clips."""
+    return replace(toy_set, names=tuple(f"new/{name}" for name in toy_set.names))
+
+
+def test_classes_match_by_name_in_any_order_and_spelling(folds, poses, set_writer, renamed, tmp_path):
+    spelled = {"left arm": "Left_Arm", "right arm": "RIGHT-ARM", "nod": "nod"}
+    labels = [spelled[renamed.class_names[label]] for label in renamed.labels]
+    other = set_writer(tmp_path / "poses", renamed, labels)
+    found = evaluate_runs([folds["joint", 1]], {"poses": other})
+    assert found.clips.class_names == ("Left_Arm", "RIGHT-ARM", "nod")  # in the order of the set
+    own = evaluate_runs([folds["joint", 1]], {"protocol": "all"})
+    place = {name: i for i, name in enumerate(own.clips.names)}
+    rows = [place[name.removeprefix("new/")] for name in found.clips.names]
+    columns = [own.clips.class_names.index(name) for name in ("left arm", "right arm", "nod")]
+    torch.testing.assert_close(found.probabilities, own.probabilities[rows][:, columns])
+    assert found.scored.metrics.pooled.accuracy == own.scored.metrics.pooled.accuracy
+    figures = found.to_dict()
+    assert (figures["protocol"], figures["person_disjoint"], figures["trained_on"]) == ("all clips", None, "poses")
+    assert any("was trained on poses and is tested on poses" in note for note in found.scored.notes)
+
+
+def test_a_set_of_fewer_classes_and_one_of_unknown_ones(folds, set_writer, renamed, tmp_path):
+    arms = renamed.subset(np.flatnonzero(renamed.labels < 2))
+    found = evaluate_runs([folds["joint", 1]], {"poses": set_writer(tmp_path / "arms", arms)})
+    assert found.clips.class_names == ("left arm", "right arm")
+    assert any("knows 3 classes; here it chooses among the 2" in note for note in found.scored.notes)
+    torch.testing.assert_close(found.probabilities.sum(1), torch.ones(len(arms)))
+    labels = ["nodd" if label == 2 else renamed.class_names[label] for label in renamed.labels]
+    with pytest.raises(PiumrError, match=r"among the model's 3, by name, but 1 are not: nodd.*'nod'.*--labels"):
+        evaluate_runs([folds["joint", 1]], {"poses": set_writer(tmp_path / "typo", renamed, labels)})
+
+
+def test_two_names_of_one_class_and_a_single_class_are_refused(folds, renamed):
+    card = load_run(folds["joint", 1]).card
+    everything = np.arange(len(renamed))
+    table = replace(renamed.table, class_names=("nod", "Nod", "left arm"))
+    with pytest.raises(PiumrError, match="at least two different classes of the model, but got 2"):
+        match_classes(card, table, everything)
+    table = replace(renamed.table, class_names=("nod", "x", "y"))
+    with pytest.raises(PiumrError, match="but got 1 for nod"):
+        match_classes(card, table, np.flatnonzero(renamed.labels == 0))
+
+
+def test_coarse_classes_are_the_models_where_the_set_has_none(folds, renamed):
+    card = replace(load_run(folds["joint", 1]).card, coarse=(1, 0, 1), coarse_names=("a", "b"))
+    plain = replace(renamed.table, coarse=None, coarse_names=None)
+    clips, columns, _ = match_classes(card, plain, np.arange(len(plain)))
+    assert clips.coarse == tuple(card.coarse[i] for i in columns)
+    assert match_classes(card, renamed.table, np.arange(len(plain)))[0].coarse == renamed.coarse
+
+
+def test_joints_of_another_layout_are_found_by_name(folds, poses, renamed):
+    clips = load_set(DataConfig(poses=poses))[1]
+    target = get_layout("mediapipe-33")
+    small = clips.in_layout(get_layout("mediapipe-33").subset("most", target.joints[:29]))
+    mapped, note = to_layout(small, target)
+    np.testing.assert_array_equal(mapped.points[:, :29][small.valid], small.points[small.valid])
+    assert not mapped.valid[:, 29:].any()
+    assert note.startswith("4 of the model's 33 joints are not in the set: ")
+    with pytest.raises(PiumrError, match=r"mediapipe-33 \(33 joints\).*but got few \(13 joints\)"):
+        to_layout(clips.in_layout(target.subset("few", target.joints[:13])), target)
+
+
+def test_a_model_of_few_joints_takes_a_set_of_many(poses, run_maker, set_writer, toy_set, tmp_path):
+    run = run_maker(tmp_path / "run", poses)
+    joints = get_layout("mediapipe-75")
+    wide = replace(
+        toy_set,
+        names=tuple(f"wide/{name}" for name in toy_set.names),
+        points=np.pad(toy_set.points, ((0, 0), (0, 42), (0, 0))),
+        valid=np.pad(toy_set.valid, ((0, 0), (0, 42))),
+        layout=joints,
+    )
+    found = evaluate_runs([run], {"poses": set_writer(tmp_path / "wide", wide)})
+    own = evaluate_runs([run], {"protocol": "all"})
+    assert found.store.layout.name == "mediapipe-33"
+    torch.testing.assert_close(found.probabilities, own.probabilities, rtol=1e-4, atol=1e-5)
+
+
+def test_metres_are_refused_by_a_model_of_images(folds, shared_data):
+    card = load_run(folds["joint", 1]).card
+    config = DataConfig("utd_mhad", shared_data / "skeletons" / "utd_mhad")
+    with pytest.raises(PiumrError, match=r"image coordinates.*utd_mhad has metric ones"):
+        load_for(card, config)
+
+
+def test_a_set_is_the_runs_own_by_its_clips(folds, renamed, toy_set):
+    run = load_run(folds["joint", 1])
+    assert is_own(run, toy_set.table)
+    assert not is_own(run, renamed.table)
+
+
+def test_a_set_that_changed_since_training_is_said_to_have(run_maker, set_writer, toy_set, tmp_path):
+    poses = set_writer(tmp_path / "poses", toy_set)
+    run = run_maker(tmp_path / "run", poses)
+    (poses / "p2" / "c0_t0.npz").unlink()
+    (lost,) = [note for note in evaluate_runs([run]).scored.notes if "has changed" in note]
+    assert "35 training clips now, 36 then" in lost
