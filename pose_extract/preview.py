@@ -26,8 +26,10 @@ HEIGHT = 720
 WIDTH = 1280
 """Largest width."""
 
+TICKS = 90_000
+"""Per second: MPEG's usual clock."""
+
 _NARROWEST = 320  # pixels that the timeline needs; smaller pictures are enlarged, very narrow ones get side bars
-_TICKS = 90_000  # per second, MPEG's usual clock
 _CODEC = {
     "preset": "veryfast",
     "crf": "24",
@@ -88,7 +90,9 @@ def write_preview(cache: Path, frames: Iterable[tuple[float, Image]], sequence: 
     body = part_masks(meta["joints"]).get("body", np.ones(len(meta["joints"]), bool))
     canvas, picture, panel = _lay_out(sequence)
     timeline, strip = Timeline(sequence, panel.shape[1]), Strip(sequence)
-    with _encoder(preview_file(cache), canvas, sequence.timestamps) as encode:
+    ticks = _ticks(sequence.timestamps)
+    step = int(np.median(np.diff(ticks))) if len(ticks) > 1 else TICKS // 30
+    with video_encoder(preview_file(cache), canvas, step) as encode:
         index = -1
         for index, (_, frame) in zip(range(len(sequence)), frames, strict=False):
             picture[:] = fit(frame, picture.shape[1], picture.shape[0])
@@ -97,7 +101,7 @@ def write_preview(cache: Path, frames: Iterable[tuple[float, Image]], sequence: 
             if not valid[body].any():
                 mark_missing(picture)
             timeline.draw(panel, index)
-            encode(index)
+            encode(int(ticks[index]))
             strip.offer(index, frame)
         if index < 0:
             raise PoseError(f"Expected `frames` to hold the frames of {cache}, but got none.")
@@ -117,27 +121,31 @@ def _lay_out(sequence: PoseSequence) -> tuple[Image, Image, Image]:
 
 
 @contextmanager
-def _encoder(path: Path, canvas: Image, timestamps: NDArray[np.float64]) -> Iterator[Callable[[int], None]]:
-    """Write a video atomically; gives what appends the canvas as the frame of an index."""
+def video_encoder(path: Path, canvas: Image, step: int) -> Iterator[Callable[[int], None]]:
+    """Write a video atomically; gives what appends the canvas as the frame of a time, in whole :data:`TICKS`.
+
+    Args:
+        path: the file, ``.mp4``.
+        canvas: RGB, of even width and height; drawn on by the caller between two calls.
+        step: usual time from a frame to the next, in ticks. Times may be any that increase strictly.
+    """
     import av
     import cv2
     from av.video.reformatter import ColorRange, Colorspace
 
-    ticks = _ticks(timestamps)
-    step = int(np.median(np.diff(ticks))) if len(ticks) > 1 else _TICKS // 30
     # opened by name: moving the index to the front (faststart) reads the file again
     with atomic_write(path) as file, av.open(file.name, "w", format="mp4", options={"movflags": "faststart"}) as video:
-        stream = video.add_stream("libx264", rate=Fraction(_TICKS, step), options=_CODEC)
+        stream = video.add_stream("libx264", rate=Fraction(TICKS, step), options=_CODEC)
         stream.height, stream.width = canvas.shape[:2]
         stream.pix_fmt = "yuv420p"
         codec = stream.codec_context
         codec.colorspace, codec.color_range = Colorspace.ITU601, ColorRange.MPEG  # OpenCV's RGB2YUV
         codec.thread_count = 1  # there is a process for each core already
-        stream.time_base = codec.time_base = Fraction(1, _TICKS)
+        stream.time_base = codec.time_base = Fraction(1, TICKS)
 
-        def encode(index: int) -> None:
+        def encode(tick: int) -> None:
             frame = av.VideoFrame.from_ndarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
-            frame.pts, frame.duration, frame.time_base = int(ticks[index]), step, stream.time_base
+            frame.pts, frame.duration, frame.time_base = tick, step, stream.time_base
             video.mux(stream.encode(frame))
 
         yield encode
@@ -146,7 +154,7 @@ def _encoder(path: Path, canvas: Image, timestamps: NDArray[np.float64]) -> Iter
 
 def _ticks(timestamps: NDArray[np.float64]) -> NDArray[np.int64]:
     """Times as whole numbers that increase strictly, as a container wants them: equal times are put a tick apart."""
-    ticks = np.round((timestamps - timestamps[0]) * _TICKS).astype(np.int64)
+    ticks = np.round((timestamps - timestamps[0]) * TICKS).astype(np.int64)
     return np.maximum.accumulate(ticks - np.arange(len(ticks))) + np.arange(len(ticks))
 
 

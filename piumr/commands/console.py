@@ -96,7 +96,8 @@ def _parse(program: str, command: Callable[..., Any], arguments: list[str] | Non
         elif parameters[name].kind is inspect.Parameter.KEYWORD_ONLY:
             parser.add_argument(f"--{name}", nargs="+", type=str, default=[], help=help_of[name])
         else:
-            parser.add_argument(name, nargs="+", type=str, help=help_of[name])
+            optional = parameters[name].default is not inspect.Parameter.empty
+            parser.add_argument(name, nargs="*" if optional else "+", type=str, help=help_of[name])
     try:
         values = parser.instantiate(parser.parse_args(arguments))
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""``piumr-infer``: predictions for cached poses and for videos, without torch."""
+"""``piumr-infer``: predictions for cached poses, videos and cameras, without torch."""
 
 from __future__ import annotations
 
@@ -7,58 +7,102 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Literal
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from piumr.commands.console import OK, SOME_FAILED, check_out, console, fail
 from piumr.errors import PiumrError
 from piumr.inference import Recognizer
+from piumr.inference.annotations import check_format, write_segments
+from piumr.inference.recordings import Recording, ignore_deprecation, options_for
+from piumr.inference.segments import THRESHOLD, find_segments
+from piumr.inference.windows import Timeline, Windows, slide_chunks, window_seconds
 from pose_extract import PoseError, PoseSequence, read_poses
 from pose_extract.atomic import atomic_write
 from pose_extract.discovery import SUFFIXES
 from pose_extract.preview import is_preview
 
+NO_SOURCES: list[Path] = []
 
-def infer(model: Path, sources: list[Path], out: Path | None = None, top: int = 5, threads: int | None = None) -> int:
-    """Recognise the action in cached poses (.npz), videos, or folders of them; one JSON line each.
+_ERRORS = (PiumrError, PoseError)
 
-    Videos need the extra `extract`; cached poses only the base installation.
+
+def infer(
+    model: Path,
+    sources: list[Path] = NO_SOURCES,
+    out: Path | None = None,
+    top: int = 5,
+    threads: int | None = None,
+    segments: Path | None = None,
+    format: Literal["csv", "jsonl", "eaf", "vtt"] = "csv",
+    window: float | None = None,
+    stride: float | None = None,
+    threshold: float = THRESHOLD,
+    camera: int | None = None,
+    realtime: bool = False,
+    overlay: Path | None = None,
+) -> int:
+    """Recognise actions in cached poses (.npz), videos, folders of them, or live.
+
+    By default each source is one clip and gives one JSON line. --segments looks at long recordings in sliding windows
+    and writes what happened when. --camera and --realtime recognise live, in a window where there is a screen, with a
+    JSON line for each answer; q, Esc or Ctrl-C ends them. Videos and cameras need the extra `extract`; cached poses
+    only the base installation.
 
     Args:
         model: a model.onnx, written by piumr-train-gcn or piumr-export.
         sources: files or folders.
         out: file for the JSON lines, written when all is done; standard output if not given.
         top: how many classes a line names, best first.
-        threads: threads of ONNX Runtime, at most as many as there are processors.
+        threads: threads of ONNX Runtime, at most as many as there are processors; live, 1 if not given.
+        segments: write segments (start, end, action, confidence) to this .csv, .jsonl, .eaf (ELAN) or .vtt (subtitles)
+            file; for several sources a folder, with a file each.
+        format: of the files, where --segments is a folder.
+        window: seconds that are recognised as one clip; if not given what the model was trained on, else 2.
+        stride: seconds from one window to the next; an eighth of the window if not given, live 0.1.
+        threshold: confidence below which --segments says that nothing happens, 0 to 1.
+        camera: recognise live from the camera of this number, usually 0.
+        realtime: play the one source, a video, as if it were a camera.
+        overlay: live, write what is shown as a video (.mp4) as well.
     """
+    _check(top, threads, threshold)
+    if camera is not None or realtime:
+        if segments is not None:
+            raise PiumrError("Expected either `segments` or live recognition, but got both.")
+        source = _live_source(camera, realtime, sources)
+        return _live(Recognizer(model, threads or 1), source, model, out, overlay, window, stride, top)
+    if overlay is not None:
+        raise PiumrError("Expected `overlay` with `camera` or `realtime`, but got it alone.")
+    if not sources:
+        raise PiumrError("Expected `sources` to name files or folders, or `camera` to be given, but got neither.")
+    files = [file for source in sources for file in _files(source)]
+    if segments is not None:
+        if out is not None:
+            raise PiumrError("Expected either `out`, for a line a source, or `segments`, but got both.")
+        targets = _targets(sources, files, segments, format, model)
+        recognizer = Recognizer(model, threads)
+        Windows(window_seconds(recognizer) if window is None else window, stride)  # refuses lengths out of range
+        failed = _write_segments(recognizer, targets, window, stride, threshold)
+    else:
+        if out is not None:
+            check_out(out, [model, *files])
+        failed = _write_lines(Recognizer(model, threads), files, out, top)
+    if failed:
+        console.print(f"{failed} of {len(files)} sources failed.")
+    return SOME_FAILED if failed else OK
+
+
+def _check(top: int, threads: int | None, threshold: float) -> None:
     if top < 1:
         raise PiumrError(f"Expected `top` to be at least 1, but got {top}.")
     processors = os.cpu_count() or 1
     if threads is not None and not 1 <= threads <= processors:
         raise PiumrError(f"Expected `threads` to lie in 1..{processors}, the processors there are, but got {threads}.")
-    files = [file for source in sources for file in _files(source)]
-    if out is not None:
-        check_out(out, [model, *files])
-    recognizer = Recognizer(model, threads)
-    failed = 0
-    with _lines(out) as lines:
-        for file in files:
-            try:
-                poses = _poses(file, recognizer)
-                prediction = recognizer.predict(poses)[0]
-            except (PiumrError, PoseError) as error:
-                fail(_printable(str(error) if str(file) in str(error) else f"{file}: {error}"))
-                failed += 1
-                continue
-            if prediction.label is None:
-                console.print(_printable(f"{file}: no person was seen, so there is no prediction."), markup=False)
-            record = {"source": str(file), "frames": len(poses), **prediction.to_dict(top)}
-            line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-            lines.write(line.encode("utf-8", "replace"))  # a file name may hold bytes that are no text
-            lines.flush()
-    if failed:
-        console.print(f"{failed} of {len(files)} sources failed.")
-    return SOME_FAILED if failed else OK
+    if not 0 <= threshold <= 1:
+        raise PiumrError(f"Expected `threshold` to lie in 0..1, but got {threshold:g}.")
 
 
 def _files(source: Path) -> list[Path]:
@@ -78,23 +122,166 @@ def _files(source: Path) -> list[Path]:
     return found
 
 
+def _write_lines(recognizer: Recognizer, files: list[Path], out: Path | None, top: int) -> int:
+    """A line for each file; how many failed."""
+    failed = 0
+    with _lines(out) as write:
+        for file in files:
+            try:
+                poses = _poses(file, recognizer)
+                prediction = recognizer.predict(poses)[0]
+            except _ERRORS as error:
+                _fail(file, error)
+                failed += 1
+                continue
+            if prediction.label is None:
+                console.print(_printable(f"{file}: no person was seen, so there is no prediction."), markup=False)
+            write({"source": str(file), "frames": len(poses), **prediction.to_dict(top)})
+    return failed
+
+
 def _poses(file: Path, recognizer: Recognizer) -> PoseSequence:
     if file.suffix.lower() == ".npz":
         return read_poses(file)
-    from pose_extract import Options, extract_video
+    from pose_extract import extract_video
 
-    with_hands = any("hand_" in joint for joint in recognizer.card.layout.joints)
-    return extract_video(file, Options("holistic" if with_hands else "body"))
+    ignore_deprecation()
+    return extract_video(file, options_for(recognizer))
+
+
+def _targets(
+    sources: list[Path],
+    files: list[Path],
+    segments: Path,
+    format: str,
+    model: Path,
+) -> dict[Path, Path]:
+    """The file to write for each source: the one that is named, or in a folder by the source's relative path."""
+    if not segments.is_dir() and (segments.suffix or segments.exists()):
+        check_format(segments)
+        if len(files) > 1:
+            raise PiumrError(
+                f"Expected `segments` to be a folder, since there are {len(files)} sources, but got {str(segments)!r}."
+            )
+        check_out(segments, [model, *files])
+        return {files[0]: segments}
+    named = {}
+    for source in sources:
+        for file in _files(source):
+            named[file] = file.relative_to(source) if source.is_dir() else Path(file.name)
+    stems = [name.with_suffix("") for name in named.values()]
+    targets = {
+        file: segments / (name if stems.count(name.with_suffix("")) > 1 else name.with_suffix(""))
+        for file, name in named.items()
+    }
+    targets = {file: target.with_name(f"{target.name}.{format}") for file, target in targets.items()}
+    if len(set(targets.values())) < len(targets):
+        raise PiumrError("Expected `sources` of different names, but two would write the same file into `segments`.")
+    return targets
+
+
+def _write_segments(
+    recognizer: Recognizer, targets: dict[Path, Path], window: float | None, stride: float | None, threshold: float
+) -> int:
+    """A file of segments for each source; how many failed."""
+    failed = 0
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        for file, target in targets.items():
+            task = progress.add_task(_printable(file.name).replace("[", r"\["), total=None)
+            try:
+                recording = Recording(file, options_for(recognizer))
+                progress.update(task, total=recording.seconds or None)
+                parts = []
+                for part in slide_chunks(recognizer, recording, window, stride):
+                    parts.append(part)
+                    progress.update(task, completed=float(part.ends[-1]))
+                timeline = Timeline.join(parts)
+            except _ERRORS as error:
+                _fail(file, error)
+                failed += 1
+                continue
+            finally:
+                progress.remove_task(task)
+            found = find_segments(timeline, threshold)
+            write_segments(target, found, None if file.suffix.lower() == ".npz" else file)
+            text = f"{len(found)} segments of {len({s.action for s in found})} actions in {timeline.ends[-1]:.1f} s"
+            text = text if timeline.seen.any() else "no person was seen, so there are no segments"
+            console.print(_printable(f"{file}: {text}: {target}"), markup=False)
+    return failed
+
+
+def _live_source(camera: int | None, realtime: bool, sources: list[Path]) -> int | Path:
+    if camera is not None:
+        if realtime or sources:
+            raise PiumrError("Expected either `camera` or a video with `realtime`, but got both.")
+        if camera < 0:
+            raise PiumrError(f"Expected `camera` to be 0 or more, but got {camera}.")
+        return camera
+    if len(sources) != 1 or sources[0].is_dir() or sources[0].suffix.lower() == ".npz":
+        raise PiumrError("Expected one video with `realtime`, but got something else.")
+    return sources[0]
+
+
+def _live(
+    recognizer: Recognizer,
+    source: int | Path,
+    model: Path,
+    out: Path | None,
+    overlay: Path | None,
+    window: float | None,
+    stride: float | None,
+    top: int,
+) -> int:
+    inputs = [model] if isinstance(source, int) else [model, source]
+    for target in (out, overlay):
+        if target is not None:
+            check_out(target, inputs)
+    if overlay is not None and overlay.suffix.lower() != ".mp4":
+        raise PiumrError(f"Expected `overlay` to end in .mp4, but got {str(overlay)!r}.")
+    from pose_extract.environment import require_extra
+
+    require_extra()
+    from piumr.inference import live, live_view
+
+    views: list[live.Open] = []
+    if live_view.has_screen():
+        views.append(live_view.window)
+    else:
+        console.print("There is no screen: going on without a window.")
+    if overlay is not None:
+        views.append(partial(live_view.overlay, path=overlay))
+    with _lines(out) as write:
+        report = live.run_live(recognizer, source, write, views, window, stride or live.STRIDE, top)
+    name = f"camera {source}" if isinstance(source, int) else str(source)
+    console.print(_printable(f"{name}: {report}"), markup=False)
+    if report.error is not None:
+        fail(_printable(report.error))
+    return OK if report.error is None else SOME_FAILED
 
 
 @contextlib.contextmanager
-def _lines(out: Path | None) -> Iterator[IO[bytes]]:
-    """Where the JSON lines go, as UTF-8 whatever the terminal's encoding is."""
-    if out is None:
-        yield sys.stdout.buffer
-        return
-    with atomic_write(out.resolve()) as file:  # a link stays a link
-        yield file
+def _lines(out: Path | None) -> Iterator[Any]:
+    """What writes a JSON line, as UTF-8 whatever the terminal's encoding is, to ``out`` or standard output."""
+    with contextlib.ExitStack() as stack:
+        # a link stays a link
+        file: IO[bytes] = sys.stdout.buffer if out is None else stack.enter_context(atomic_write(out.resolve()))
+
+        def write(record: dict[str, Any]) -> None:
+            line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+            file.write(line.encode("utf-8", "replace"))  # a file name may hold bytes that are no text
+            file.flush()
+
+        yield write
+
+
+def _fail(file: Path, error: Exception) -> None:
+    fail(_printable(str(error) if str(file) in str(error) else f"{file}: {error}"))
 
 
 def _printable(text: str) -> str:

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from scipy.ndimage import convolve1d
+
+from piumr.errors import PiumrError
+from piumr.inference.segments import find_segments, smooth
+from piumr.inference.windows import Timeline
+
+NAMES = ("nod", "wave", "rest")
+
+
+def make_timeline(labels, confidence=0.9, stride=0.5, seconds=2.0, starts=None):
+    """A window for each label (an index, or -1 where nobody is seen)."""
+    starts = np.arange(len(labels)) * stride if starts is None else np.asarray(starts, float)
+    p = np.full((len(labels), len(NAMES)), (1 - confidence) / 2, np.float32)
+    for row, label in enumerate(labels):
+        p[row, label] = confidence
+        if label < 0:
+            p[row] = np.nan
+    return Timeline(starts, starts + seconds, p, NAMES)
+
+
+def as_tuples(segments):
+    return [(round(s.start, 6), round(s.end, 6), s.action) for s in segments]
+
+
+def test_boundaries_lie_half_way_between_the_centres_of_windows():
+    timeline = make_timeline([0, 0, 0, 1, 1])
+    # centres 1, 1.5, 2, 2.5, 3; the outer halves of the outer windows belong to them
+    assert as_tuples(find_segments(timeline, 0.5, smoothing=0)) == [(0, 2.25, "nod"), (2.25, 4, "wave")]
+
+
+def test_below_the_threshold_nothing_happens():
+    timeline = make_timeline([0, 0, 1, 1, 0, 0])
+    timeline.probabilities[2:4] = [0.25, 0.4, 0.35]
+    found = find_segments(timeline, 0.5, smoothing=0)
+    assert as_tuples(found) == [(0, 1.75, "nod"), (2.75, 4.5, "nod")]
+    assert [s.confidence for s in found] == pytest.approx([0.9, 0.9])
+    assert len(find_segments(timeline, 0.3, smoothing=0)) == 3
+    assert find_segments(timeline, 0.95, smoothing=0) == []
+
+
+def test_where_nobody_is_seen_nothing_happens_and_nothing_is_smoothed_in():
+    timeline = make_timeline([0, 0, -1, -1, 0, 0])
+    found = find_segments(timeline, 0.0, smoothing=10)
+    assert as_tuples(found) == [(0, 1.75, "nod"), (2.75, 4.5, "nod")]
+    assert found[0].confidence == pytest.approx(0.9)
+    assert find_segments(make_timeline([-1, -1]), 0.0) == []
+
+
+def test_a_gap_ends_a_segment():
+    timeline = make_timeline([0, 0, 0, 0], starts=[0, 0.5, 10, 10.5])
+    assert as_tuples(find_segments(timeline, 0.5)) == [(0, 2.5, "nod"), (10, 12.5, "nod")]
+
+
+def test_smoothing_is_a_convolution_with_a_hann_bell():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(3), 40).astype(np.float32)
+    timeline = Timeline(np.arange(40) * 0.25, np.arange(40) * 0.25 + 2, p, NAMES)
+    seconds = 2.0
+    bell = np.cos(np.pi * np.arange(-3, 4) * 0.25 / seconds) ** 2
+    expected = convolve1d(p.astype(float), bell, axis=0, mode="constant")
+    expected /= convolve1d(np.ones((40, 1)), bell, axis=0, mode="constant")
+    np.testing.assert_allclose(smooth(timeline, seconds).probabilities, expected, atol=1e-6)
+    np.testing.assert_array_equal(smooth(timeline, 0).probabilities, p)
+
+
+def test_smoothing_removes_a_flicker():
+    timeline = make_timeline([0, 0, 0, 0, 1, 0, 0, 0, 0], stride=0.25)
+    assert len(find_segments(timeline, 0.5, smoothing=0)) == 3
+    assert [s.action for s in find_segments(timeline, 0.5, smoothing=2)] == ["nod"]
+
+
+def test_short_segments_can_be_left_out():
+    timeline = make_timeline([0, 0, 0, 0, 1, 0, 0, 0, 0], stride=0.25)
+    assert {s.action for s in find_segments(timeline, 0.5, smoothing=0, shortest=0.5)} == {"nod"}
+
+
+def test_one_window_is_one_segment():
+    assert as_tuples(find_segments(make_timeline([2]))) == [(0, 2, "rest")]
+
+
+def test_segments_never_overlap_and_stay_inside():
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        labels = rng.integers(-1, 3, 50)
+        starts = np.cumsum(rng.choice([0.25, 0.25, 0.25, 5.0], 50))
+        timeline = make_timeline(labels, rng.uniform(0.4, 0.9), starts=starts)
+        found = find_segments(timeline, 0.45, smoothing=rng.uniform(0, 3))
+        edges = [edge for s in found for edge in (s.start, s.end)]
+        assert edges == sorted(edges)
+        assert all(s.end > s.start for s in found)
+        assert not found or (edges[0] >= starts[0] and edges[-1] <= starts[-1] + 2)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
+def test_a_threshold_out_of_range_is_named(threshold):
+    with pytest.raises(PiumrError, match="`threshold`"):
+        find_segments(make_timeline([0]), threshold)
