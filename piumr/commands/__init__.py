@@ -26,3 +26,8 @@ def infer() -> None:
 def convert() -> None:
     """Entry point of ``piumr-convert``."""
     run_command("piumr-convert", "piumr.commands.convert", "convert")
+
+
+def demo() -> None:
+    """Entry point of ``piumr-demo``."""
+    run_command("piumr-demo", "piumr.commands.demo", "demo")

@@ -25,6 +25,7 @@ OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXTRAS = {
     "train": "torch torch_geometric lightning torchmetrics sklearn scipy onnx onnxscript matplotlib".split(),
     "extract": "cv2 mediapipe pebble".split(),
+    "demo": ["aiohttp"],
 }
 """Which extra brings which modules."""
 

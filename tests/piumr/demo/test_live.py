@@ -1,0 +1,107 @@
+"""The webcam's parts: the newest picture wins, the recording is bounded, a socket gets one line for what is wrong."""
+
+import asyncio
+import struct
+
+import numpy as np
+import pytest
+
+from piumr.demo import live, server
+from piumr.demo.live import Newest, Recording
+from piumr.layouts import get_layout
+
+
+def test_a_newer_picture_takes_the_place_of_one_that_waits():
+    async def converse():
+        newest = Newest()
+        for message in (b"1", b"2", b"3"):
+            newest.put(message)
+        first = await newest.get()
+        later = asyncio.create_task(newest.get())
+        await asyncio.sleep(0)
+        newest.put(b"4")
+        fourth = await later
+        newest.put(b"5")
+        newest.close()
+        return first, fourth, await newest.get(), await newest.get(), newest.dropped
+
+    assert asyncio.run(converse()) == (b"3", b"4", b"5", None, 2)
+
+
+def frame(value):
+    return np.full((75, 4), value, np.float32)
+
+
+def test_the_recording_gives_its_last_seconds():
+    recording = Recording(get_layout("mediapipe-75"))
+    assert recording.latest < 0
+    for i in range(10):
+        recording.add(100 + i / 10, 640, 480, frame(i if i != 8 else np.nan))
+    poses = recording.last(0.35)
+    assert poses.landmarks[:, 0, 0].tolist()[:2] == [6, 7]
+    assert poses.valid[:, 0].tolist() == [True, True, False, True]
+    assert poses.timestamps == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert len(recording.last()) == len(recording) == 10
+    assert recording.latest == 100.9
+
+
+def test_the_recording_is_bounded_and_a_turned_camera_begins_anew(monkeypatch):
+    monkeypatch.setattr(live, "RECORDED", 1.0)
+    recording = Recording(get_layout("mediapipe-75"))
+    for i in range(100):
+        recording.add(i / 10, 640, 480, frame(i))
+    assert len(recording) == 11
+    assert recording.last().timestamps[-1] == pytest.approx(1.0)
+    recording.add(10.0, 480, 640, frame(0))
+    assert recording.last().meta["width"] == 480
+    assert len(recording) == 1
+
+
+def test_too_many_jobs_are_one_line(talk, monkeypatch):
+    monkeypatch.setattr(server, "MAX_JOBS", 0)
+
+    async def ask(client, headers):
+        async with client.ws_connect("/api/live", headers=headers) as socket:
+            first = await socket.receive_json()
+        async with client.post("/api/video", data=b"x", headers=headers) as response:
+            return first, response.status, await response.json()
+
+    first, status, answer = talk(ask)
+    assert first["kind"] == "error"
+    assert status == 503
+    assert "try again when one is done" in answer["error"] == first["error"]
+
+
+@pytest.mark.slow
+def test_pictures_that_are_none_and_times_that_go_back_are_passed_over(talk):
+    cv2 = pytest.importorskip("cv2")
+    pytest.importorskip("mediapipe")
+    grey = cv2.imencode(".jpg", np.full((120, 160, 3), 128, np.uint8))[1].tobytes()
+
+    async def ask(client, headers):
+        async with client.ws_connect("/api/live", headers=headers) as socket:
+            assert (await socket.receive_json(timeout=60))["kind"] == "ready"
+            answers = []
+            for at, jpeg in (
+                (10, b"no picture"),
+                (20, grey),
+                (15, grey),
+                (float("nan"), grey),
+                (1e300, grey),
+                (30, grey),
+            ):
+                await socket.send_bytes(struct.pack("<d", at) + jpeg)
+                while (answer := await socket.receive_json(timeout=60))["kind"] != "pose":
+                    pass
+                answers.append(answer)
+            await socket.send_str("stop")
+            while (last := await socket.receive_json(timeout=60))["kind"] == "prediction":
+                pass
+        return answers, last
+
+    answers, last = talk(ask)
+    assert [answer["points"] is not None for answer in answers] == [False, True, False, False, False, True]
+    assert [(answers[i]["width"], answers[i]["height"]) for i in (1, 5)] == [(160, 120)] * 2
+    assert last["kind"] == "result"
+    assert last["result"]["clip"]["label"] is None
+    assert last["result"]["windows"]["probabilities"] == [None]

@@ -1,0 +1,212 @@
+"""Videos in, results out: what is wrong is one line, nothing stays, a process that dies takes nothing with it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from piumr.demo import pose_process, processes, server
+from pose_extract.schema import read_poses
+
+PAGE = Path(server.__file__).parent / "page"
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield tmp_path
+    assert not list(tmp_path.glob("piumr-demo-*"))  # no video outlives its answer
+
+
+async def post(client, headers, body):
+    async with client.post("/api/video", data=body, headers=headers) as response:
+        text = await response.text()
+        return response.status, [json.loads(line) for line in text.splitlines()]
+
+
+def analyse(talk, body):
+    return talk(lambda client, headers: post(client, headers, body))
+
+
+def test_the_page_is_served_by_names_alone(talk):
+    files = {"" if path.name == "index.html" else path.name: path.read_text() for path in PAGE.iterdir()}
+
+    async def ask(client, _):
+        answers = {}
+        for name in (*files, "../server.py", "%2e%2e/server.py", "page/main.js"):
+            async with client.get(f"/{name}") as response:
+                answers[name] = response.status, response.content_type, await response.text()
+        return answers
+
+    answers = talk(ask)
+    assert {name: answer[2] for name, answer in answers.items() if name in files} == files
+    assert answers[""][1] == "text/html"
+    assert {answer[0] for name, answer in answers.items() if name not in files} == {404}
+
+
+def test_the_page_asks_nobody_else():
+    for path in PAGE.iterdir():
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "").replace("http://localhost", "")
+        assert "http://" not in text
+        assert "https://" not in text
+
+
+def test_what_the_model_knows_is_told(talk):
+    async def ask(client, _):
+        async with client.get("/api/model") as response:
+            return await response.json()
+
+    about = talk(ask)
+    assert "synthetic persons only" in about["model"]["knows"]
+    assert len(about["skeleton"]["parts"]) == 75
+    assert about["limits"] == {"bytes": 2 * 1024**3, "seconds": 600}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"this is no video\n" * 99, "The file cannot be opened: it is a text file, not a video."),
+        (b"#EXTM3U\n/etc/passwd\n", "The file cannot be opened"),
+        (bytes(range(256)) * 40, "The file cannot be opened: it is not a video, or is damaged."),
+    ],
+)
+def test_what_is_no_video_is_one_line(talk, body, reason):
+    status, lines = analyse(talk, body)
+    assert status == 200
+    assert reason in lines[-1]["error"]
+    assert "\n" not in lines[-1]["error"]
+    assert "/" not in lines[-1]["error"]
+
+
+def test_an_empty_body_and_one_that_is_too_large_are_one_line(talk, monkeypatch):
+    monkeypatch.setattr(server, "MAX_BYTES", 1000)
+
+    async def endless():
+        for _ in range(20):
+            yield b"x" * 100
+
+    for body, reason in ((b"", "empty"), (b"x" * 1001, "larger than"), (endless(), "larger than")):
+        status, (line,) = analyse(talk, body)
+        assert status == 413
+        assert reason in line["error"]
+
+
+def test_a_video_that_says_it_is_too_long_is_refused_at_once(talk, tmp_path):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "long.mkv"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(901):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), i % 200, np.uint8), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    _, lines = analyse(talk, (tmp_path / "long.mkv").read_bytes())
+    assert "The file is 15 minutes long, more than the 10" in lines[-1]["error"]
+
+
+def test_a_container_that_hides_its_length_ends_too(monkeypatch, tmp_path, shared_data, capfdbinary):
+    pytest.importorskip("mediapipe")
+    monkeypatch.setattr(pose_process, "MAX_FRAMES", 3)
+    monkeypatch.setattr(pose_process, "_claim_output", lambda: os.fdopen(os.dup(1), "wb"))
+    monkeypatch.setattr(pose_process, "_end_with_input", lambda: None)
+    video = shared_data / "videos/ma52/0020_01_0008.mp4"
+    assert pose_process.main(["video", "body", str(video), str(tmp_path / "poses.npz")]) == 1
+    last = json.loads(capfdbinary.readouterr().out.splitlines()[-1])
+    assert "has more than 3 frames" in last["error"]
+    assert not (tmp_path / "poses.npz").exists()
+
+
+def children():
+    """Pose processes of this one."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and b"piumr.demo.pose_process" in (entry / "cmdline").read_bytes():
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                found += [int(entry.name)] if int(parent) == os.getpid() else []
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_process_that_dies_is_one_line_and_the_server_goes_on(talk, number, tmp_path):
+
+    async def ask(client, headers):
+        posted = asyncio.create_task(post(client, headers, b"struck while the process starts"))
+        while not children():
+            await asyncio.sleep(0.005)
+        os.kill(children()[0], number)
+        first = await posted
+        return first, await post(client, headers, b"text")
+
+    (_, struck), (_, next_one) = talk(ask)
+    assert f"died ({number.name}" in struck[-1]["error"]
+    assert "text file" in next_one[-1]["error"]
+
+
+def test_a_process_that_hangs_is_ended(talk, monkeypatch):
+    monkeypatch.setattr(processes, "START_SECONDS", 0.01)
+    _, lines = analyse(talk, b"text")
+    assert "no progress" in lines[-1]["error"]
+    assert not children()
+
+
+def test_when_the_page_goes_the_work_ends(talk, monkeypatch, own_temporary_folder):
+    monkeypatch.setattr(server, "extract", lambda *_: endless())
+
+    async def endless():
+        async with processes._process("camera", "body"):
+            while True:
+                yield 1, 100
+                await asyncio.sleep(0.02)
+
+    async def ask(client, headers):
+        response = await client.post("/api/video", data=b"x", headers=headers)
+        await response.content.readline()
+        while not children():
+            await asyncio.sleep(0.005)
+        assert len(list(own_temporary_folder.glob("piumr-demo-*"))) == 1
+        response.close()
+        async with asyncio.timeout(10):
+            while children() or list(own_temporary_folder.glob("piumr-demo-*")):
+                await asyncio.sleep(0.02)
+
+    talk(ask)
+
+
+@pytest.mark.slow
+def test_a_real_clip_gives_what_the_commands_give(talk, shared_data, recognizer, tmp_path):
+    import base64
+
+    from pose_extract import extract_video
+
+    video = shared_data / "videos/asl_gestures/intel_asl_no.mkv"
+    _, lines = analyse(talk, video.read_bytes())
+    frames = [line["frames"] for line in lines[:-1]]
+    assert frames == sorted(frames)
+    assert lines[-2]["promised"] > 0
+    result = lines[-1]["result"]
+    poses = extract_video(video)
+    archive = next(file["base64"] for file in result["files"] if file["suffix"] == ".npz")
+    (tmp_path / "poses.npz").write_bytes(base64.b64decode(archive))
+    assert np.array_equal(read_poses(tmp_path / "poses.npz").landmarks, poses.landmarks, equal_nan=True)
+    expected = recognizer.predict(poses)[0]
+    assert result["clip"]["label"] == expected.label
+    assert result["clip"]["confidence"] == pytest.approx(float(expected.probabilities.max()), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_video_without_people_is_one_line(talk, shared_data, tmp_path):
+    import cv2
+
+    writer = cv2.VideoWriter(str(tmp_path / "grey.avi"), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), 30, (64, 48))
+    for _ in range(5):
+        writer.write(np.full((48, 64, 3), 90, np.uint8))
+    writer.release()
+    _, lines = analyse(talk, (tmp_path / "grey.avi").read_bytes())
+    assert lines[-1]["error"] == "No person was seen in this video, so there is nothing to predict."
