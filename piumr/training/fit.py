@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ def fit(
     validation: np.ndarray | None = None,
     stop_after: int | None = None,
     progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> Fit:
     """Train on the clips ``train`` with a fixed schedule; the last weights are the result.
 
@@ -53,6 +54,7 @@ def fit(
         validation: indices of clips whose accuracy is logged every epoch; they must not be test clips.
         stop_after: end after so many epochs of the schedule; None runs it to its end.
         progress: show a progress bar.
+        callbacks: of Lightning, beside the ones that training needs.
 
     Raises:
         PiumrError: if the loss stops being a number or the configuration fits no network.
@@ -69,11 +71,11 @@ def fit(
     )
     module = ActionModule(net, config, data.steps_per_epoch)
     history = _History()
-    callbacks: list[Callback] = [history]
+    hooks: list[Callback] = [history, *callbacks]
     if config.optim.ema_epochs > 0:
-        callbacks.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
+        hooks.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
     if progress:
-        callbacks.append(RichProgressBar(leave=False))
+        hooks.append(RichProgressBar(leave=False))
     with _quiet_lightning():
         trainer = lightning.Trainer(
             accelerator="gpu" if store.device.type == "cuda" else "cpu",
@@ -81,7 +83,7 @@ def fit(
             precision=_precision(config.precision, store.device),
             max_epochs=min(config.optim.epochs, stop_after or config.optim.epochs),
             gradient_clip_val=config.optim.gradient_clip,
-            callbacks=callbacks,
+            callbacks=hooks,
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
