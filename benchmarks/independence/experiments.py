@@ -25,18 +25,69 @@ class Experiment:
     Attributes:
         method: of the training.
         overrides: path of a field -> value.
-        freeze: beginnings of the names of parameters that keep their initial values: a part that starts as the
-            identity, or at zero, is thereby left out.
+        fixed: beginning of the names of parameters of the network -> the value that all of them keep.
+        groups: ``random`` or ``persons`` in place of GIRL's groups by style; empty for those.
     """
 
     method: str
     overrides: dict[str, Any] = field(default_factory=dict)
-    freeze: tuple[str, ...] = ()
+    fixed: dict[str, float] = field(default_factory=dict)
+    groups: str = ""
 
 
 OURS = {name: Experiment(name) for name in ("erm", "tfam", "girl", "piumr")}
 
-GROUPS: dict[str, dict[str, Experiment]] = {"ours": OURS}
+RIVALS = {name: Experiment(name) for name in ("mixstyle", "dsu", "jtt", "groupdro", "vrex", "focal")} | {
+    "ce": Experiment("erm", {"optim.label_smoothing": 0.0}),  # our plain training smooths labels
+}
+
+_ALPHA = "tfam.weigh."
+_NO_COST, _NO_CONSISTENCY = {"terms.transport_weight": 0.0}, {"terms.consistency_weight": 0.0}
+_UNPERTURBED = {"model.tfam_options.perturb_probability": 0.0}
+
+TFAM_ABLATIONS = {
+    # the weight alpha of the temporal branch is sigmoid(20) = 1, sigmoid(-20) = 0, sigmoid(0) = 1/2 for every clip
+    "tfam-temporal": Experiment(
+        "tfam", {**_UNPERTURBED, **_NO_CONSISTENCY}, {_ALPHA + "weight": 0.0, _ALPHA + "bias": 20.0}
+    ),
+    "tfam-frequency": Experiment(
+        "tfam", {**_NO_COST, **_NO_CONSISTENCY}, {_ALPHA + "weight": 0.0, _ALPHA + "bias": -20.0}
+    ),
+    "tfam-even-fusion": Experiment("tfam", fixed={_ALPHA: 0.0}),
+    "tfam-no-transport-loss": Experiment("tfam", _NO_COST),
+    "tfam-no-consistency-loss": Experiment("tfam", _NO_CONSISTENCY),
+    "tfam-no-perturbation": Experiment("tfam", _UNPERTURBED),
+    "tfam-no-gate": Experiment("tfam", fixed={"tfam.frequency.gate_logits": 0.0}),
+}
+
+TFAM_OPTIONS = {
+    f"tfam-{name.replace('_', '-')}-{value}": Experiment("tfam", {f"model.tfam_options.{name}": value})
+    for name, values in {
+        "mass": ("motion", "uniform"),
+        "eps": (0.02, 0.05, 0.1, 0.2, 0.5),
+        "iterations": (5, 10, 20, 40),
+        "perturb_probability": (0.25, 0.5, 1.0),
+        "perturb_scale": (0.25, 0.5, 1.0),
+    }.items()
+    for value in values
+} | {f"tfam-stage-{stage}": Experiment("tfam", {"model.tfam_stage": stage}) for stage in (0, 1, 2)}
+
+GIRL_ABLATIONS = {
+    "girl-random-groups": Experiment("girl", groups="random"),
+    "girl-person-groups": Experiment("girl", {"terms.groups": 16}, groups="persons"),  # as many as any set has persons
+    "girl-no-boundary": Experiment("girl", {"terms.boundary": 0.0}),
+    "girl-no-variance": Experiment("girl", {"terms.group_penalty": 0.0}),
+    **{f"girl-groups-{groups}": Experiment("girl", {"terms.groups": groups}) for groups in (2, 4, 8, 16)},
+}
+
+GROUPS: dict[str, dict[str, Experiment]] = {
+    "ours": OURS,
+    "rivals": RIVALS,
+    "main": OURS | RIVALS,
+    "tfam-ablations": TFAM_ABLATIONS,
+    "tfam-options": TFAM_OPTIONS,
+    "girl-ablations": GIRL_ABLATIONS,
+}
 """Lists of experiments by name; the command line takes a list's name for all of it."""
 
 EXPERIMENTS: dict[str, Experiment] = {name: made for group in GROUPS.values() for name, made in group.items()}
@@ -81,10 +132,12 @@ def override(config: Any, path: str, value: Any) -> Any:
 
 
 def parse_experiment(name: str, assignments: list[str]) -> Experiment:
-    """An experiment from ``key=value`` texts, values in JSON or plain text; ``method`` is piumr unless set.
+    """An experiment from ``key=value`` texts, values in JSON or plain text.
+
+    Besides overrides there are ``method`` (piumr unless given), ``fixed.NAME`` and ``groups``.
 
     Raises:
-        PiumrError: if a text has no ``=``.
+        PiumrError: if a text has no ``=``, or what is to be fixed is no number.
     """
     overrides: dict[str, Any] = {}
     for text in assignments:
@@ -95,14 +148,18 @@ def parse_experiment(name: str, assignments: list[str]) -> Experiment:
             overrides[path] = json.loads(value)
         except json.JSONDecodeError:
             overrides[path] = value
-    freeze = overrides.pop("freeze", "")
-    return Experiment(overrides.pop("method", "piumr"), overrides, tuple(part for part in freeze.split(",") if part))
+    fixed = {path.removeprefix("fixed."): overrides.pop(path) for path in list(overrides) if path.startswith("fixed.")}
+    for path, value in fixed.items():
+        if not isinstance(value, int | float):
+            raise PiumrError(f"Expected fixed.{path} to be a number, but got {value!r}.")
+    return Experiment(overrides.pop("method", "piumr"), overrides, fixed, overrides.pop("groups", ""))
 
 
 def settings(experiment: Experiment, config: TrainConfig) -> dict[str, Any]:
     """All that determines a training but its data and seed, as plain JSON values by path."""
-    flat = {"freeze": list(experiment.freeze)} if experiment.freeze else {}
-    return {**_flat(asdict(config), ""), **flat}
+    flat = _flat(asdict(config), "")
+    flat |= {f"fixed.{name}": value for name, value in experiment.fixed.items()}
+    return {**flat, "groups": experiment.groups} if experiment.groups else flat
 
 
 def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:

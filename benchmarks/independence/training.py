@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from lightning.pytorch.callbacks import Callback
 
+from independence.ablations import REGROUPED, ablate
 from independence.experiments import Experiment, configure, settings
 from independence.floor import linear_svm
 from independence.results import Key, Row, code_digest
 from independence.tasks import TaskData, load_task
 from piumr.errors import PiumrError
-from piumr.model import ActionNet
 from piumr.training.config import TrainConfig
 from piumr.training.fit import fit, make_net, predict
 from piumr.training.module import parameter_count
@@ -43,25 +40,6 @@ class Job:
     data: Path | None
 
 
-class Freeze(Callback):
-    """Keeps parameters at their initial values.
-
-    Args:
-        prefixes: beginnings of their names within the network.
-    """
-
-    def __init__(self, prefixes: Sequence[str]) -> None:
-        self.prefixes = tuple(prefixes)
-
-    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Before the optimiser is made."""
-        net = pl_module.net
-        assert isinstance(net, ActionNet)
-        for name, parameter in net.named_parameters():
-            if name.startswith(self.prefixes):
-                parameter.requires_grad_(False)
-
-
 NICE = 5
 """Niceness of a worker: the machine stays usable."""
 
@@ -81,9 +59,11 @@ def prepare(experiment: Experiment, data: TaskData) -> TrainConfig:
     config = configure(experiment, data.task)
     config = replace(config, augmentation=config.augmentation.for_set(data.clips))
     names = [name for name, _ in make_net(data.store, config).named_parameters()]
-    for prefix in experiment.freeze:
+    for prefix in experiment.fixed:
         if not any(name.startswith(prefix) for name in names):
-            raise PiumrError(f"Expected parameters that begin with {prefix!r} to freeze, but the network has none.")
+            raise PiumrError(f"Expected parameters that begin with {prefix!r} to fix, but the network has none.")
+    if experiment.groups not in ("", *REGROUPED):
+        raise PiumrError(f"Expected `groups` to be {' or '.join(REGROUPED)}, but got {experiment.groups!r}.")
     return config
 
 
@@ -116,8 +96,8 @@ def train_one(job: Job) -> Row:
         config = prepare(job.experiment, data)
         made_with = settings(job.experiment, config)
         store = data.store.to("cuda" if torch.cuda.is_available() else "cpu")
-        callbacks = [Freeze(job.experiment.freeze)] if job.experiment.freeze else []
-        outcome = fit(store, split.train, replace(config, seed=key.seed), progress=False, callbacks=callbacks)
+        changes = ablate(job.experiment)
+        outcome = fit(store, split.train, replace(config, seed=key.seed), progress=False, extra_callbacks=changes)
         last, parameters = outcome.history[-1], parameter_count(outcome.net)
         logits = predict(outcome.net, store, split.test)
     predicted, margin = data.decide(logits, split.test)

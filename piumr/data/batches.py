@@ -23,11 +23,13 @@ class Batch(NamedTuple):
         points: float32 (N, C, T, V).
         valid: bool (N, T, V).
         labels: int64 (N,).
+        persons: int64 (N,) codes of the persons, for methods that are given them; else None.
     """
 
     points: Tensor
     valid: Tensor
     labels: Tensor
+    persons: Tensor | None = None
 
 
 class ClipBatches(lightning.LightningDataModule):
@@ -43,6 +45,7 @@ class ClipBatches(lightning.LightningDataModule):
         batch_size: clips in a training batch.
         augmentation: what training clips go through.
         seed: of the order and of the augmentation.
+        with_persons: training batches say who their persons are.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class ClipBatches(lightning.LightningDataModule):
         batch_size: int,
         augmentation: Augmentation,
         seed: int,
+        with_persons: bool = False,
     ) -> None:
         super().__init__()
         self.store = store
@@ -65,6 +69,7 @@ class ClipBatches(lightning.LightningDataModule):
         # a batch of one clip has no statistics of its own: it is left out, any other rest of an epoch is a batch
         self.rest = len(train) % self.batch_size
         self.augmentation = augmentation
+        self.with_persons = with_persons
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(store.device).manual_seed(seed)
 
@@ -91,11 +96,12 @@ class ClipBatches(lightning.LightningDataModule):
         times = self.augmentation.times(len(indices), self.store.frames, self.noise)
         points, valid = self.store.sample(indices, times)
         points, valid = self.augmentation(points, valid, self.store.layout, self.noise)
-        return Batch(points, valid, self.store.labels[indices])
+        persons = self.store.persons[indices] if self.with_persons else None
+        return Batch(points, valid, self.store.labels[indices], persons)
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
         """Turn indices into clips: augmented ones in training, whole ones in validation."""
         if self.trainer is not None and self.trainer.training:
             return self.training_batch(batch)
         assert self.validation is not None
-        return Batch(*(tensor[batch] for tensor in self.validation))
+        return Batch(*(tensor[batch] for tensor in self.validation[:3]))

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightning
@@ -18,8 +18,9 @@ from torch import Tensor
 from piumr.data.batches import EVALUATION_BATCH, ClipBatches
 from piumr.data.store import ClipStore
 from piumr.model import ActionNet
+from piumr.rivals import JustTrainTwice
 from piumr.training.config import TrainConfig
-from piumr.training.module import ActionModule, ema_decay
+from piumr.training.module import ActionModule, build, ema_decay
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def fit(
     validation: np.ndarray | None = None,
     stop_after: int | None = None,
     progress: bool = True,
-    callbacks: Sequence[Callback] = (),
+    extra_callbacks: Sequence[Callback] = (),
 ) -> Fit:
     """Train on the clips ``train`` with a fixed schedule; the last weights are the result.
 
@@ -54,11 +55,13 @@ def fit(
         validation: indices of clips whose accuracy is logged every epoch; they must not be test clips.
         stop_after: end after so many epochs of the schedule; None runs it to its end.
         progress: show a progress bar.
-        callbacks: of Lightning, beside the ones that training needs.
+        extra_callbacks: of Lightning, to watch the training or to take part in it.
 
     Raises:
         PiumrError: if the loss stops being a number or the configuration fits no network.
     """
+    if config.method == "jtt":
+        config, train = _after_a_first_training(store, train, config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     net = make_net(store, config)
     data = ClipBatches(
@@ -68,14 +71,16 @@ def fit(
         batch_size=config.optim.batch_size,
         augmentation=config.augmentation,
         seed=config.seed,
+        with_persons=config.with_persons,
     )
-    module = ActionModule(net, config, data.steps_per_epoch)
+    persons = store.persons[torch.as_tensor(train)].unique() if config.with_persons else None
+    module = ActionModule(net, config, data.steps_per_epoch, persons)
     history = _History()
-    hooks: list[Callback] = [history, *callbacks]
+    callbacks: list[Callback] = [history, *extra_callbacks]
     if config.optim.ema_epochs > 0:
-        hooks.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
+        callbacks.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
     if progress:
-        hooks.append(RichProgressBar(leave=False))
+        callbacks.append(RichProgressBar(leave=False))
     with _quiet_lightning():
         trainer = lightning.Trainer(
             accelerator="gpu" if store.device.type == "cuda" else "cpu",
@@ -83,7 +88,7 @@ def fit(
             precision=_precision(config.precision, store.device),
             max_epochs=min(config.optim.epochs, stop_after or config.optim.epochs),
             gradient_clip_val=config.optim.gradient_clip,
-            callbacks=hooks,
+            callbacks=callbacks,
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
@@ -127,6 +132,16 @@ def predict(net: ActionNet, store: ClipStore, indices: np.ndarray) -> Tensor:
     points, valid = store.evaluation(indices)
     batches = zip(points.split(EVALUATION_BATCH), valid.split(EVALUATION_BATCH), strict=True)
     return torch.cat([net(p, v).logits.float().cpu() for p, v in batches])
+
+
+def _after_a_first_training(store: ClipStore, train: np.ndarray, config: TrainConfig) -> tuple[TrainConfig, np.ndarray]:
+    """The second training of JTT: plain, as many steps, on clips of which the first one's errors come more often."""
+    method, plain = build(JustTrainTwice, config.terms.rival_options), replace(config, method="erm")
+    first = fit(store, train, plain, stop_after=method.first_epochs(config.optim.epochs), progress=False)
+    wrong = predict(first.net, store, train).argmax(1) != store.labels[torch.as_tensor(train)].cpu()
+    again = method.second_set(train, wrong.numpy())
+    epochs = method.second_epochs(config.optim.epochs, train, again)
+    return replace(plain, optim=replace(config.optim, epochs=epochs)), again
 
 
 class _History(Callback):

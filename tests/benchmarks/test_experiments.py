@@ -1,5 +1,13 @@
 import pytest
-from independence.experiments import EXPERIMENTS, Experiment, configure, override, parse_experiment, settings
+from independence.experiments import (
+    EXPERIMENTS,
+    TFAM_OPTIONS,
+    Experiment,
+    configure,
+    override,
+    parse_experiment,
+    settings,
+)
 from independence.tasks import TASKS
 
 from piumr.errors import PiumrError
@@ -25,9 +33,11 @@ def test_overrides_reach_every_depth_and_keep_types():
     assert config.optim.epochs == TASKS["utd"].epochs
 
 
-def test_the_default_method_is_piumr_and_parts_can_be_frozen():
-    made = parse_experiment("x", ["freeze=tfam.a,tfam.b"])
-    assert made == Experiment("piumr", {}, ("tfam.a", "tfam.b"))
+def test_the_default_method_is_piumr_and_parts_can_be_fixed():
+    made = parse_experiment("x", ["fixed.tfam.weigh.bias=-20", "groups=random", "optim.epochs=3"])
+    assert made == Experiment("piumr", {"optim.epochs": 3}, {"tfam.weigh.bias": -20}, "random")
+    with pytest.raises(PiumrError, match=r"fixed\.a to be a number"):
+        parse_experiment("x", ["fixed.a=b"])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +63,10 @@ def test_an_assignment_needs_an_equals_sign():
 
 
 def test_settings_tell_experiments_apart_and_leave_the_seed_out():
-    seen = [settings(made, configure(made, TASKS["utd"])) for made in EXPERIMENTS.values()]
-    assert all(a != b for i, a in enumerate(seen) for b in seen[:i])
+    options = [name for name in TFAM_OPTIONS if "stage" not in name]  # one of a default's values is the default
+    seen = [settings(made, configure(made, TASKS["utd"])) for name, made in EXPERIMENTS.items() if name not in options]
+    defaults = [name for name in ("tfam", "girl") for made in EXPERIMENTS.values() if made == Experiment(name)]
+    assert defaults == ["tfam", "girl"]
     assert "seed" not in seen[0]
     assert seen[0]["model.backbone"] == "microgcn-nano"
+    assert len({str(found) for found in seen}) >= len(seen) - 2  # tfam-stage-0 and girl-groups-4 are the defaults
