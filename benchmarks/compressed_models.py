@@ -121,7 +121,7 @@ def main() -> None:
     )
     config = replace(config, augmentation=config.augmentation.for_set(clips))
     store = ClipStore.pack(clips, options.frames)
-    net = fit(store, split.train, config, progress=False).net
+    net = fit(store, split.train, config).net
     chosen = np.random.default_rng(0).permutation(split.train)[:CALIBRATION]
     calibration = tuple(tensor.numpy() for tensor in store.evaluation(chosen))
     points, valid = (tensor.numpy() for tensor in store.evaluation(split.test))

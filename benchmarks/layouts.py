@@ -68,7 +68,7 @@ def train_one(clips: SkeletonSet, name: str, fold: int, seed: int) -> dict[str, 
     config = replace(config, augmentation=config.augmentation.for_set(chosen))
     store = ClipStore.pack(chosen, FRAMES)
     started = time.perf_counter()
-    outcome = fit(store, split.train, config, progress=False)
+    outcome = fit(store, split.train, config)
     seconds = time.perf_counter() - started
     predicted = predict(outcome.net, store, split.test).argmax(1).tolist()
     return {

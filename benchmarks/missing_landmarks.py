@@ -39,7 +39,7 @@ def measure(seed: int) -> dict[str, float]:
     split = SharedFolds(3).split(clips)[0]
     optim = OptimConfig(epochs=EPOCHS, batch_size=BATCH)
     config = TrainConfig(method="erm", model=ModelConfig(frames=FRAMES), optim=optim, seed=seed)
-    net = fit(ClipStore.pack(clips, FRAMES), split.train, config, progress=False).net
+    net = fit(ClipStore.pack(clips, FRAMES), split.train, config).net
     labels = clips.labels[split.test]
 
     def accuracy(share: float, zero_filled: bool) -> float:

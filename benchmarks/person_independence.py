@@ -1,217 +1,162 @@
-"""How well each method recognises persons it has never seen: data sets x folds x methods x seeds.
+"""How well each method recognises persons it has never seen: tasks x experiments x folds x seeds.
 
-One JSON line per training is appended to the output file, so a run can be stopped and started again at any time; what
-is there is not trained again. Persons in a test fold choose nothing: fixed schedule, last weights. The table pools the
-out-of-fold predictions of a seed, then gives mean and standard deviation over seeds. A linear SVM on resampled frames
-and velocities, on the same folds, is the floor.
+One JSON line a training is appended to the results file, with the prediction of every test clip, so every statistic
+can be made again from it; a run can be stopped and started at any time, and what is there is not trained again.
+Persons in a test fold choose nothing: fixed schedule, last weights. Choices are made with ``--inner``, on person folds
+inside the training persons; ``--set`` makes an experiment from any fields of the training's configuration.
 
     python benchmarks/person_independence.py --data ../shared/data/skeletons --out results.jsonl
+    python benchmarks/person_independence.py --data ../shared/data/skeletons --out tuning.jsonl --inner --tasks utd
+        --experiments erm --set early model.tfam_stage=0 --set weak method=girl terms.boundary=0.5
+    python benchmarks/person_independence.py --out results.jsonl --table
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import multiprocessing
 import os
-import platform
 import sys
 import time
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from independence.experiments import EXPERIMENTS, GROUPS, Experiment, parse_experiment, settings
+from independence.results import Key, Row, append_row, check_settings, code_digest, key_of, read_rows
+from independence.statistics import collect, comparison_table, person_table, table
+from independence.tasks import TASKS, load_task
+from independence.training import FLOOR, Job, prepare, run, start_worker
 
-METHODS = ("erm", "tfam", "girl", "piumr")
-
-
-@dataclass(frozen=True)
-class Task:
-    """A data set with its protocol and the budget that every method gets on it."""
-
-    folder: str
-    protocol: str
-    epochs: int
-    frames: int
+from piumr.errors import PiumrError
 
 
-TASKS = {
-    "utd_mhad": Task("utd_mhad", "odd-even", epochs=60, frames=32),
-    "mp_holistic_signs": Task(".", "person-folds", epochs=10, frames=16),
-    "synthetic": Task("", "", epochs=20, frames=32),
-}
+def main() -> int:
+    """Train what is missing, then print the tables."""
+    arguments = _arguments()
+    rows = read_rows(arguments.out)
+    failed = 0
+    try:
+        if not arguments.table:
+            experiments = _experiments(arguments)
+            jobs = _missing(arguments, experiments, rows)
+            failed = _train(jobs, arguments, rows)
+    except PiumrError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    kept = [row for row in rows if row["version"] == arguments.version and row["inner"] == arguments.inner]
+    kept = [row for row in kept if row["task"] in arguments.tasks]
+    if not kept:
+        print(f"No results of version {arguments.version!r} in {arguments.out}.", file=sys.stderr)
+        return 1
+    found = collect(sorted(kept, key=_order))
+    parts = [table(found), comparison_table(found)]
+    if arguments.persons:
+        parts += [person_table(found, task) for task in dict.fromkeys(task for task, _ in found)]
+    print("\n\n".join(parts))
+    return 1 if failed else 0
 
 
-def load(name: str, data: Path) -> tuple[Any, list[Any]]:
-    """The clips of a task and its splits."""
-    from piumr.data.protocols import make_splits
-    from piumr.data.source import DataConfig, load_set
-
-    task = TASKS[name]
-    folder = data / task.folder if task.folder else None
-    declaration, clips = load_set(DataConfig(dataset=name, data=folder))
-    return clips, make_splits(clips, declaration.protocols, task.protocol or declaration.protocol)
-
-
-def train_one(job: tuple[str, Path, str, int, int]) -> dict[str, Any]:
-    """Train one method on one fold with one seed and predict the fold's test clips."""
-    import torch
-
-    from piumr.data.store import ClipStore
-    from piumr.model import ModelConfig
-    from piumr.training.config import OptimConfig, TrainConfig
-    from piumr.training.fit import fit, predict
-    from piumr.training.module import parameter_count
-
-    name, data, method, seed, fold = job
-    torch.set_num_threads(1)
-    task = TASKS[name]
-    clips, splits = load(name, data)
-    split = splits[fold]
-    config = TrainConfig(method=method, model=ModelConfig(frames=task.frames), optim=OptimConfig(epochs=task.epochs))
-    config = replace(config, seed=seed, augmentation=config.augmentation.for_set(clips))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    store = ClipStore.pack(clips, task.frames).to(device)
-    started = time.perf_counter()
-    outcome = fit(store, split.train, config, progress=False)
-    seconds = time.perf_counter() - started
-    predicted = predict(outcome.net, store, split.test).argmax(1).numpy()
-    return {
-        "dataset": name,
-        "method": method,
-        "seed": seed,
-        "fold": fold,
-        "folds": len(splits),
-        "accuracy": float((predicted == clips.labels[split.test]).mean()),
-        "predictions": {clips.names[i]: int(p) for i, p in zip(split.test, predicted, strict=True)},
-        "parameters": parameter_count(outcome.net),
-        "seconds": round(seconds, 1),
-        "load": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "device": device,
-    }
-
-
-def svm_floor(name: str, data: Path) -> dict[str, Any]:
-    """A linear SVM on resampled, normalised frames and velocities, on the same folds."""
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVC
-
-    from piumr.preprocessing import normalise, resample
-
-    clips, splits = load(name, data)
-    features = []
-    for i in range(len(clips)):
-        points, _ = resample(*normalise(*clips.clip(i), clips.layout), 16)
-        features.append(np.concatenate([points.ravel(), np.diff(points, axis=0).ravel()]))
-    x, best = np.stack(features), None
-    # several common recipes; the best one is the floor, so that it is not beaten by a bad choice
-    for recipe, model in {
-        "scaled, C=0.01": make_pipeline(StandardScaler(), SVC(kernel="linear", C=0.01)),
-        "C=1": SVC(kernel="linear", C=1),
-        "C=0.1": SVC(kernel="linear", C=0.1),
-    }.items():
-        predicted = {}
-        for split in splits:
-            model.fit(x[split.train], clips.labels[split.train])
-            for i, p in zip(split.test, model.predict(x[split.test]), strict=True):
-                predicted[clips.names[i]] = int(p)
-        row = {"dataset": name, "method": f"linear SVM ({recipe})", "seed": 0, "fold": 0, "folds": 1}
-        row["predictions"] = predicted
-        row["accuracy"] = float(
-            np.mean([predicted[n] == t for n, t in zip(clips.names, clips.labels, strict=True) if n in predicted])
-        )
-        if best is None or row["accuracy"] > best["accuracy"]:
-            best = row
-    assert best is not None
-    return best
-
-
-def table(rows: list[dict[str, Any]], data: Path) -> str:
-    """Markdown: pooled accuracy, macro F1, mean and worst person, each as mean and standard deviation over seeds."""
-    import torch
-
-    from piumr.metrics import evaluate
-
-    lines = [
-        "| data set | method | seeds | accuracy | macro F1 | mean person | worst person |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name in TASKS:
-        mine = [row for row in rows if row["dataset"] == name]
-        if not mine:
-            continue
-        clips, _ = load(name, data)
-        index = {clip: i for i, clip in enumerate(clips.names)}
-        methods = dict.fromkeys(row["method"] for row in mine)
-        for method in sorted(methods, key=lambda m: METHODS.index(m) if m in METHODS else -1):
-            seeds: dict[int, dict[str, int]] = defaultdict(dict)
-            folds: dict[int, int] = defaultdict(int)
-            for row in mine:
-                if row["method"] == method:
-                    seeds[row["seed"]] |= row["predictions"]
-                    folds[row["seed"]] += 1
-            figures = []
-            for seed, predicted in seeds.items():
-                if folds[seed] < next(row["folds"] for row in mine if row["method"] == method):
-                    continue  # unfinished
-                order = [index[clip] for clip in predicted]
-                scores = torch.nn.functional.one_hot(torch.tensor(list(predicted.values())), len(clips.class_names))
-                targets, persons = torch.from_numpy(clips.labels[order]), [clips.persons[i] for i in order]
-                m = evaluate(scores.float(), targets, persons)
-                figures.append([m.accuracy, m.macro_f1, m.persons.mean, m.persons.worst])
-            if figures:
-                mean, std = 100 * np.mean(figures, axis=0), 100 * np.std(figures, axis=0)
-                cells = " | ".join(
-                    f"{a:.1f} ± {b:.1f}" if len(figures) > 1 else f"{a:.1f}" for a, b in zip(mean, std, strict=True)
-                )
-                lines.append(f"| {name} | {method} | {len(figures)} | {cells} |")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """Run what is missing, then print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of the real skeleton sets")
-    parser.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
-    parser.add_argument("--datasets", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+def _arguments() -> argparse.Namespace:
+    summary = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(description=summary)
+    names = [*GROUPS, *EXPERIMENTS, FLOOR]
+    parser.add_argument("--out", type=Path, required=True, help="results, JSON lines, appended to")
+    parser.add_argument("--data", type=Path, help="folder of the real skeleton sets")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--experiments", nargs="*", choices=names, metavar="NAME", help=f"among {', '.join(names)}")
+    parser.add_argument(
+        "--set", nargs="+", action="append", default=[], metavar="NAME KEY=VALUE", help="an experiment of one's own"
+    )
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--inner", action="store_true", help="score on person folds inside the training persons")
+    parser.add_argument("--version", default="dev", help="tag of the code and defaults that are measured")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
-    rows = [json.loads(line) for line in arguments.out.open()] if arguments.out.exists() else []
-    done = {(row["dataset"], row["method"], row["seed"], row["fold"]) for row in rows}
-    jobs = []
-    for name in arguments.datasets:
-        folds = len(load(name, arguments.data)[1])
-        if not any(row["dataset"] == name and row["method"].startswith("linear") for row in rows):
-            rows.append(svm_floor(name, arguments.data))
-            _append(arguments.out, rows[-1])
-        jobs += [
-            (name, arguments.data, method, seed, fold)
-            for seed in range(arguments.seeds)
-            for fold in range(folds)
-            for method in arguments.methods
-            if (name, method, seed, fold) not in done
-        ]
-    print(f"{len(jobs)} trainings to do, {len(done)} done", file=sys.stderr)
-    with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
-        for row in pool.imap_unordered(train_one, jobs):
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--persons", action="store_true", help="also a table of every task's persons")
+    return parser.parse_args()
+
+
+def _experiments(arguments: argparse.Namespace) -> dict[str, Experiment]:
+    """What is asked for by name and by --set; without either, our own methods."""
+    own = {words[0]: parse_experiment(words[0], words[1:]) for words in arguments.set}
+    taken = [name for name in own if name in EXPERIMENTS or name in GROUPS or name == FLOOR]
+    if taken:
+        raise PiumrError(f"Expected --set to give a new name, but got {taken[0]!r}.")
+    asked = arguments.experiments
+    if asked is None:
+        asked = [] if own else ["ours"]
+    chosen: dict[str, Experiment] = {}
+    for name in asked:
+        chosen |= GROUPS.get(name) or {name: EXPERIMENTS.get(name, Experiment(name))}
+    return chosen | own
+
+
+def _missing(arguments: argparse.Namespace, experiments: dict[str, Experiment], rows: list[Row]) -> list[Job]:
+    """The trainings that the results lack; those of a seed come before those of the next."""
+    version, inner = arguments.version, arguments.inner
+    tasks = {name: load_task(name, arguments.data, inner) for name in arguments.tasks}
+    now = {
+        (task, name): settings(made, prepare(made, data))
+        for (task, data), (name, made) in itertools.product(tasks.items(), experiments.items())
+        if name != FLOOR
+    }
+    check_settings(rows, now, version, inner)
+    done = {key_of(row) for row in rows}
+    code = code_digest()
+    others = Counter(row["code"] for row in rows if row["version"] == version and row["code"] != code)
+    if others:
+        print(f"{others.total()} trainings of version {version!r} were made by other code than now", file=sys.stderr)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    keys = [
+        (Key(version, inner, task, name, seed, fold), made)
+        for seed, (task, data) in itertools.product(seeds, tasks.items())
+        for fold, (name, made) in itertools.product(range(len(data.splits)), experiments.items())
+        if name != FLOOR or seed == arguments.first_seed
+    ]
+    return [Job(key, made, arguments.data) for key, made in keys if key not in done]
+
+
+def _train(jobs: list[Job], arguments: argparse.Namespace, rows: list[Row]) -> int:
+    """Train in worker processes of one thread each and keep every result at once; the number of failures."""
+    print(f"{len(jobs)} trainings to do", file=sys.stderr)
+    failed, started = 0, time.monotonic()
+    todo = Counter(job.key.task for job in jobs)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    with multiprocessing.get_context("spawn").Pool(arguments.workers, start_worker) as pool:
+        for count, row in enumerate(pool.imap_unordered(run, jobs), start=1):
+            key = key_of(row)
+            todo[key.task] -= 1
+            head = f"[{count}/{len(jobs)}] {key.task} {key.experiment}, seed {key.seed}, fold {key.fold}"
+            if "error" in row:
+                failed += 1
+                print(f"{head}: failed: {row['error']}", file=sys.stderr)
+                continue
+            append_row(arguments.out, row)
             rows.append(row)
-            _append(arguments.out, row)
-            facts = {key: row[key] for key in ("dataset", "method", "seed", "fold", "accuracy", "seconds")}
-            print(facts, file=sys.stderr)
-    print(table(rows, arguments.data))
+            spent = (time.monotonic() - started) / 60
+            left = _seconds_left(todo, rows) / arguments.workers / 60
+            result = f"{100 * row['accuracy']:.1f} % in {row['seconds']:.0f} s"
+            print(f"{head}: {result} ({spent:.0f} min, about {left:.0f} to go)", file=sys.stderr, flush=True)
+    return failed
 
 
-def _append(path: Path, row: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+def _seconds_left(todo: Counter[str], rows: list[Row]) -> float:
+    """Expected seconds of one worker for what is to do, from the median training of each task so far."""
+    typical = {
+        task: float(np.median([row["seconds"] for row in rows if row["task"] == task] or [0.0])) for task in todo
+    }
+    return sum(count * typical[task] for task, count in todo.items())
+
+
+def _order(row: Row) -> tuple[int, int]:
+    """Tasks and experiments in the order of their lists, others behind them."""
+    experiments = [FLOOR, *EXPERIMENTS]
+    name = row["experiment"]
+    return list(TASKS).index(row["task"]), experiments.index(name) if name in experiments else len(experiments)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -106,7 +106,7 @@ def train_erm(clips: SkeletonSet, split: Split, seed: int) -> tuple[float, float
     config = replace(config, augmentation=config.augmentation.for_set(small))
     store = ClipStore.pack(small, FRAMES)
     started = time.perf_counter()
-    net = fit(store, split.train, config, progress=False).net
+    net = fit(store, split.train, config).net
     seconds = time.perf_counter() - started
     predicted = predict(net, store, split.test).argmax(1).numpy()
     return float((predicted == clips.labels[split.test]).mean()), seconds

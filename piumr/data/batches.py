@@ -30,11 +30,13 @@ class Batch(NamedTuple):
         points: float32 (N, C, T, V).
         valid: bool (N, T, V).
         labels: int64 (N,).
+        persons: int64 (N,) codes of the persons, for methods that are given them; else None.
     """
 
     points: Tensor
     valid: Tensor
     labels: Tensor
+    persons: Tensor | None = None
 
 
 class BatchOrder(Sampler[list[int]]):
@@ -114,6 +116,7 @@ class ClipBatches(lightning.LightningDataModule):
         augmentation: what training clips go through.
         seed: of the order and of the augmentation.
         processes: number of processes that share each batch.
+        with_persons: training batches say who their persons are.
 
     Raises:
         PiumrError: if there are fewer clips in a batch than processes.
@@ -129,6 +132,7 @@ class ClipBatches(lightning.LightningDataModule):
         augmentation: Augmentation,
         seed: int,
         processes: int = 1,
+        with_persons: bool = False,
     ) -> None:
         super().__init__()
         self.store = store
@@ -139,6 +143,7 @@ class ClipBatches(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.processes = processes
         self.augmentation = augmentation
+        self.with_persons = with_persons
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(store.device).manual_seed(seed)
         self.steps_per_epoch = len(self._batches(0))
@@ -184,11 +189,12 @@ class ClipBatches(lightning.LightningDataModule):
         times = self.augmentation.times(len(indices), self.store.frames, self.noise)
         points, valid = self.store.sample(indices, times)
         points, valid = self.augmentation(points, valid, self.store.layout, self.noise)
-        return Batch(points, valid, self.store.labels[indices])
+        persons = self.store.persons[indices] if self.with_persons else None
+        return Batch(points, valid, self.store.labels[indices], persons)
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
         """Turn indices into clips: augmented ones in training, whole ones in validation."""
         if self.trainer is not None and self.trainer.training:
             return self.training_batch(batch)
         assert self.validation is not None
-        return Batch(*(tensor[batch] for tensor in self.validation))
+        return Batch(*(tensor[batch] for tensor in self.validation[:3]))

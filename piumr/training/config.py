@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from piumr.data.augment import Augmentation
 from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 
-Method = Literal["erm", "tfam", "girl", "piumr"]
-"""``erm`` is plain training, ``tfam`` adds the alignment module, ``girl`` the loss, ``piumr`` both."""
+Method = Literal["erm", "tfam", "girl", "piumr", "mixstyle", "dsu", "groupdro", "vrex", "jtt", "focal"]
+"""``erm`` is plain training, ``tfam`` adds the alignment module, ``girl`` the loss, ``piumr`` both; the others are
+methods to compare with (:mod:`piumr.rivals`), of which ``groupdro`` and ``vrex`` are told the training persons."""
 
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -71,7 +72,8 @@ class MethodConfig:
         boundary: beta, extra weight of clips at a decision boundary.
         boundary_width: tau, margin at which that weight has fallen to a third.
         group_penalty: lambda, weight of the one-sided variance of group risks.
-        girl_warmup: share of the epochs that train without GIRL's terms, 0..1.
+        girl_warmup: share of the epochs that train without GIRL's terms (V-REx: without its variance), 0..1.
+        rival_options: arguments of a method from :mod:`piumr.rivals`, such as ``beta`` of V-REx.
     """
 
     transport_weight: float = 0.1
@@ -81,6 +83,7 @@ class MethodConfig:
     boundary_width: float = 0.3
     group_penalty: float = 0.3
     girl_warmup: float = 0.2
+    rival_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -104,7 +107,7 @@ class TrainConfig:
     """A whole training but its data.
 
     Attributes:
-        method: erm, tfam, girl or piumr.
+        method: see :data:`Method`.
         model: the network.
         optim: the schedule.
         terms: the method's weights.
@@ -151,3 +154,8 @@ class TrainConfig:
     def with_girl(self) -> bool:
         """Whether the loss is GIRL."""
         return self.method in ("girl", "piumr")
+
+    @property
+    def with_persons(self) -> bool:
+        """Whether the loss is told the training persons."""
+        return self.method in ("groupdro", "vrex")

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from torch import Tensor
 from piumr.data.batches import EVALUATION_BATCH, ClipBatches
 from piumr.data.store import ClipStore
 from piumr.model import ActionNet
+from piumr.rivals import JustTrainTwice
 from piumr.training.averaging import MovingAverage
 from piumr.training.checkpointing import FILE, EpochCheckpoint, PlainCheckpointIO, RandomState
 from piumr.training.config import TrainConfig
 from piumr.training.devices import trainer_options
 from piumr.training.finite import FiniteLoss
-from piumr.training.module import ActionModule, ema_decay
+from piumr.training.module import ActionModule, build, ema_decay
 from piumr.training.progress import RISK, TrainingProgress
 
 
@@ -69,13 +70,15 @@ def fit(
         progress: where to show how far it is.
         names: names of all clips, to say which a loss that is no number came from.
         folder: keeps ``last.ckpt`` there after every epoch, and goes on from one that is there; TensorBoard's logs too.
-        callbacks: further ones, such as Lightning's Timer or EarlyStopping.
+        callbacks: of Lightning, to watch the training or to take part in it, such as its Timer or EarlyStopping.
 
     Raises:
         PiumrError: if the loss stops being a number, the configuration fits no network, or the checkpoint in ``folder``
             is damaged or another version's.
         KeyboardInterrupt: on Ctrl-C and on SIGTERM.
     """
+    if config.method == "jtt":
+        config, train = _after_a_first_training(store, train, config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     net = make_net(store, config)
     data = ClipBatches(
@@ -86,8 +89,10 @@ def fit(
         augmentation=config.augmentation,
         seed=config.seed,
         processes=config.processes,
+        with_persons=config.with_persons,
     )
-    module = ActionModule(net, config, data.steps_per_epoch)
+    persons = store.persons[torch.as_tensor(train)].unique() if config.with_persons else None
+    module = ActionModule(net, config, data.steps_per_epoch, persons)
     history = _History()
     watching: list[Callback] = [history, FiniteLoss(data, names), RandomState(), *callbacks]
     if config.optim.ema_epochs > 0:
@@ -155,6 +160,16 @@ def predict(net: ActionNet, store: ClipStore, indices: np.ndarray) -> Tensor:
     points, valid = store.evaluation(indices)
     batches = zip(points.split(EVALUATION_BATCH), valid.split(EVALUATION_BATCH), strict=True)
     return torch.cat([net(p, v).logits.float().cpu() for p, v in batches])
+
+
+def _after_a_first_training(store: ClipStore, train: np.ndarray, config: TrainConfig) -> tuple[TrainConfig, np.ndarray]:
+    """The second training of JTT: plain, as many steps, on clips of which the first one's errors come more often."""
+    method, plain = build(JustTrainTwice, config.terms.rival_options), replace(config, method="erm")
+    first = fit(store, train, plain, stop_after=method.first_epochs(config.optim.epochs))
+    wrong = predict(first.net, store, train).argmax(1) != store.labels[torch.as_tensor(train)].cpu()
+    again = method.second_set(train, wrong.numpy())
+    epochs = method.second_epochs(config.optim.epochs, train, again)
+    return replace(plain, optim=replace(config.optim, epochs=epochs)), again
 
 
 class _History(Callback):

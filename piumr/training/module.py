@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import lightning
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from piumr.data.batches import Batch
+from piumr.errors import PiumrError
 from piumr.girl import GIRL
 from piumr.model import ActionNet
 from piumr.ranks import copy_buffers_from_first, mean_over_ranks
+from piumr.rivals import DSU, FocalLoss, GroupDRO, MixStyle, VREx
 from piumr.training.config import TrainConfig
+
+FEATURE_RIVALS: dict[str, type[nn.Module]] = {"mixstyle": MixStyle, "dsu": DSU}
+RISK_RIVALS: dict[str, type[nn.Module]] = {"groupdro": GroupDRO, "vrex": VREx}
+
+PERTURBED_STAGES = 2
+"""Stages, from the first, whose features MixStyle and DSU vary; MixStyle's authors found the early ones best."""
+
+Built = TypeVar("Built")
 
 
 class ActionModule(lightning.LightningModule):
@@ -28,11 +39,17 @@ class ActionModule(lightning.LightningModule):
         net: the network.
         config: method, schedule and weights.
         steps_per_epoch: training batches in an epoch.
+        persons: codes of the training persons, for methods that are given them.
+
+    Raises:
+        PiumrError: if the method needs persons and they are not known, or has no such options.
     """
 
     logits: Tensor
 
-    def __init__(self, net: ActionNet, config: TrainConfig, steps_per_epoch: int) -> None:
+    def __init__(
+        self, net: ActionNet, config: TrainConfig, steps_per_epoch: int, persons: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.net = net
         self.config = config
@@ -49,19 +66,29 @@ class ActionModule(lightning.LightningModule):
                 penalty=terms.group_penalty,
                 label_smoothing=config.optim.label_smoothing,
             )
+        if config.method in FEATURE_RIVALS:
+            perturb = build(FEATURE_RIVALS[config.method], terms.rival_options)
+            for stage in net.backbone.stages[:PERTURBED_STAGES]:
+                stage.register_forward_hook(lambda stage, _, x: perturb(x) if stage.training else None)
+        self.clip_loss: nn.Module = nn.CrossEntropyLoss(label_smoothing=config.optim.label_smoothing, reduction="none")
+        if config.method == "focal":
+            self.clip_loss = build(FocalLoss, terms.rival_options)
+        self.person_risk: nn.Module | None = None
+        if config.with_persons:
+            if persons is None or int(persons.min()) < 0:
+                raise PiumrError(f"Expected a set whose persons are known for method {config.method}.")
+            self.person_risk = build(RISK_RIVALS[config.method], {"ids": persons, **terms.rival_options})
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         output = self.net(batch.points, batch.valid)
         self.logits = output.logits.detach()
         logs: dict[str, Tensor] = {}
+        regularise = self.current_epoch >= self.config.terms.girl_warmup * self.config.optim.epochs
         if self.girl is None:
-            smoothing = self.config.optim.label_smoothing
-            losses = F.cross_entropy(output.logits, batch.labels, label_smoothing=smoothing, reduction="none")
-            loss = mean_over_ranks(losses)
+            loss = self._classification(output.logits, batch, regularise)
         else:
-            warm_up = self.config.terms.girl_warmup * self.config.optim.epochs
-            terms = self.girl(output.logits, batch.labels, output.style, regularise=self.current_epoch >= warm_up)
+            terms = self.girl(output.logits, batch.labels, output.style, regularise)
             loss = terms.loss
             logs["group_penalty"] = terms.group_penalty.detach()
         if output.transport_cost is not None and output.inconsistency is not None:
@@ -72,6 +99,14 @@ class ActionModule(lightning.LightningModule):
         logs["loss"] = loss.detach()
         logs["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
         self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(batch.labels), sync_dist=True)
+        return loss
+
+    def _classification(self, logits: Tensor, batch: Batch, regularise: bool) -> Tensor:
+        """Loss without GIRL: the mean, or what a rival makes of the clips' losses."""
+        losses: Tensor = self.clip_loss(logits, batch.labels)
+        if self.person_risk is None:
+            return mean_over_ranks(losses)
+        loss: Tensor = self.person_risk(losses, batch.persons, regularise)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -114,6 +149,18 @@ class ActionModule(lightning.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def build(kind: Callable[..., Built], options: Mapping[str, Any]) -> Built:
+    """An object of a method's class from the user's options.
+
+    Raises:
+        PiumrError: if the class has no such option, or its value is out of range.
+    """
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise PiumrError(f"Expected `rival_options` to hold arguments of the method, but got: {error}.") from None
 
 
 def ema_decay(ema_epochs: float, steps_per_epoch: int) -> float:

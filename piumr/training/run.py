@@ -230,9 +230,9 @@ def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run
         coarse_names=clips.coarse_names,
         summary=facts,
         version=piumr.__version__,
-        trained_on=declaration.title,
-        licence=declaration.licence,
-        notice=declaration.notice,
+        trained_on=job.declaration.title,
+        licence=job.declaration.licence,
+        notice=job.declaration.notice,
     )
     save_checkpoint(folder / "checkpoint.pt", outcome.net, card)  # whatever happens from here on, the training is safe
 

@@ -1,0 +1,1 @@
+"""Parts of the benchmark ``person_independence.py``, one idea a file."""

@@ -1,0 +1,183 @@
+"""The experiments: a method, and what is different in it from the defaults.
+
+An override names a field of :class:`~piumr.training.config.TrainConfig` by its path, such as ``terms.boundary``,
+``model.tfam_stage`` or, within a field of options, ``model.tfam_options.eps``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from independence.tasks import Task
+from piumr.errors import PiumrError
+from piumr.model import ModelConfig
+from piumr.training.config import OptimConfig, TrainConfig
+
+BACKBONE = "microgcn-nano"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of a table.
+
+    Attributes:
+        method: of the training.
+        overrides: path of a field -> value.
+        fixed: beginning of the names of parameters of the network -> the value that all of them keep.
+        groups: ``random`` or ``persons`` in place of GIRL's groups by style; empty for those.
+    """
+
+    method: str
+    overrides: dict[str, Any] = field(default_factory=dict)
+    fixed: dict[str, float] = field(default_factory=dict)
+    groups: str = ""
+
+
+OURS = {name: Experiment(name) for name in ("erm", "tfam", "girl", "piumr")}
+
+RIVALS = {name: Experiment(name) for name in ("mixstyle", "dsu", "jtt", "groupdro", "vrex", "focal")} | {
+    "ce": Experiment("erm", {"optim.label_smoothing": 0.0}),  # our plain training smooths labels
+}
+
+_ALPHA = "tfam.weigh."
+_NO_COST, _NO_CONSISTENCY = {"terms.transport_weight": 0.0}, {"terms.consistency_weight": 0.0}
+_UNPERTURBED = {"model.tfam_options.perturb_probability": 0.0}
+
+TFAM_ABLATIONS = {
+    # the weight alpha of the temporal branch is sigmoid(20) = 1, sigmoid(-20) = 0, sigmoid(0) = 1/2 for every clip
+    "tfam-temporal": Experiment(
+        "tfam", {**_UNPERTURBED, **_NO_CONSISTENCY}, {_ALPHA + "weight": 0.0, _ALPHA + "bias": 20.0}
+    ),
+    "tfam-frequency": Experiment(
+        "tfam", {**_NO_COST, **_NO_CONSISTENCY}, {_ALPHA + "weight": 0.0, _ALPHA + "bias": -20.0}
+    ),
+    "tfam-even-fusion": Experiment("tfam", fixed={_ALPHA: 0.0}),
+    "tfam-no-transport-loss": Experiment("tfam", _NO_COST),
+    "tfam-no-consistency-loss": Experiment("tfam", _NO_CONSISTENCY),
+    "tfam-no-perturbation": Experiment("tfam", _UNPERTURBED),
+    "tfam-no-gate": Experiment("tfam", fixed={"tfam.frequency.gate_logits": 0.0}),
+}
+
+TFAM_OPTIONS = {
+    f"tfam-{name.replace('_', '-')}-{value}": Experiment("tfam", {f"model.tfam_options.{name}": value})
+    for name, values in {
+        "mass": ("motion", "uniform"),
+        "eps": (0.02, 0.05, 0.1, 0.2, 0.5),
+        "iterations": (5, 10, 20, 40),
+        "perturb_probability": (0.25, 0.5, 1.0),
+        "perturb_scale": (0.25, 0.5, 1.0),
+    }.items()
+    for value in values
+} | {f"tfam-stage-{stage}": Experiment("tfam", {"model.tfam_stage": stage}) for stage in (0, 1, 2)}
+
+GIRL_ABLATIONS = {
+    "girl-random-groups": Experiment("girl", groups="random"),
+    "girl-person-groups": Experiment("girl", {"terms.groups": 16}, groups="persons"),  # as many as any set has persons
+    "girl-no-boundary": Experiment("girl", {"terms.boundary": 0.0}),
+    "girl-no-variance": Experiment("girl", {"terms.group_penalty": 0.0}),
+    **{f"girl-groups-{groups}": Experiment("girl", {"terms.groups": groups}) for groups in (2, 4, 8, 16)},
+}
+
+GROUPS: dict[str, dict[str, Experiment]] = {
+    "ours": OURS,
+    "rivals": RIVALS,
+    "main": OURS | RIVALS,
+    "tfam-ablations": TFAM_ABLATIONS,
+    "tfam-options": TFAM_OPTIONS,
+    "girl-ablations": GIRL_ABLATIONS,
+}
+"""Lists of experiments by name; the command line takes a list's name for all of it."""
+
+EXPERIMENTS: dict[str, Experiment] = {name: made for group in GROUPS.values() for name, made in group.items()}
+
+
+def configure(experiment: Experiment, task: Task) -> TrainConfig:
+    """The training of an experiment on a task; the seed is 0.
+
+    Raises:
+        PiumrError: if an override names no field or a value is out of range.
+    """
+    config = TrainConfig(
+        method=experiment.method,  # type: ignore[arg-type]
+        model=ModelConfig(backbone=BACKBONE, frames=task.frames),
+        optim=OptimConfig(epochs=task.epochs),
+    )
+    for path, value in experiment.overrides.items():
+        config = override(config, path, value)
+    return config
+
+
+def override(config: Any, path: str, value: Any) -> Any:
+    """A copy of a configuration with another value at ``path``.
+
+    Raises:
+        PiumrError: if there is no such field or the value is out of its range.
+    """
+    name, _, rest = path.partition(".")
+    if isinstance(config, dict):
+        return {**config, path: value}
+    if not is_dataclass(config) or name not in [entry.name for entry in fields(config)]:
+        known = ", ".join(entry.name for entry in fields(config)) if is_dataclass(config) else "none"
+        raise PiumrError(f"Expected an override to name a field among {known}, but got {path!r}.")
+    current = getattr(config, name)
+    if rest:
+        value = override(current, rest, value)
+    elif is_dataclass(current) or isinstance(current, dict):
+        raise PiumrError(f"Expected an override of a field within {name!r}, but got {path!r}.")
+    else:
+        value = _like(current, value, path)
+    return replace(config, **{name: value})
+
+
+def parse_experiment(name: str, assignments: list[str]) -> Experiment:
+    """An experiment from ``key=value`` texts, values in JSON or plain text.
+
+    Besides overrides there are ``method`` (piumr unless given), ``fixed.NAME`` and ``groups``.
+
+    Raises:
+        PiumrError: if a text has no ``=``, or what is to be fixed is no number.
+    """
+    overrides: dict[str, Any] = {}
+    for text in assignments:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise PiumrError(f"Expected --set {name} to be followed by KEY=VALUE, but got {text!r}.")
+        try:
+            overrides[path] = json.loads(value)
+        except json.JSONDecodeError:
+            overrides[path] = value
+    fixed = {path.removeprefix("fixed."): overrides.pop(path) for path in list(overrides) if path.startswith("fixed.")}
+    for path, value in fixed.items():
+        if not isinstance(value, int | float):
+            raise PiumrError(f"Expected fixed.{path} to be a number, but got {value!r}.")
+    return Experiment(overrides.pop("method", "piumr"), overrides, fixed, overrides.pop("groups", ""))
+
+
+def settings(experiment: Experiment, config: TrainConfig) -> dict[str, Any]:
+    """All that determines a training but its data and seed, as plain JSON values by path."""
+    flat = _flat(asdict(config), "")
+    flat |= {f"fixed.{name}": value for name, value in experiment.fixed.items()}
+    return {**flat, "groups": experiment.groups} if experiment.groups else flat
+
+
+def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif name != "seed":
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def _like(current: Any, value: Any, path: str) -> Any:
+    """The value in the type of the present one."""
+    if isinstance(current, tuple) and isinstance(value, list):
+        return tuple(value)
+    if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(current):
+        raise PiumrError(f"Expected {path!r} to be of type {type(current).__name__}, but got {value!r}.")
+    return value

@@ -1,0 +1,30 @@
+"""Focal loss: Lin, Goyal, Girshick, He, Dollar, "Focal Loss for Dense Object Detection", ICCV 2017."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from piumr.errors import PiumrError
+
+
+class FocalLoss(nn.Module):
+    r"""Cross-entropy that counts what is already right less, :math:`-(1 - p_y)^\gamma \log p_y`.
+
+    Args:
+        gamma: how much less; 0 is cross-entropy.
+
+    Raises:
+        PiumrError: if gamma is negative.
+    """
+
+    def __init__(self, gamma: float = 2.0) -> None:
+        super().__init__()
+        if gamma < 0:
+            raise PiumrError(f"Expected `gamma` not to be negative, but got {gamma}.")
+        self.gamma = gamma
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Loss (N,) of each clip from logits (N, K) and targets (N,) int64."""
+        log_true = F.log_softmax(logits, dim=1).gather(1, targets.unsqueeze(1)).squeeze(1)
+        return -((1 - log_true.exp()) ** self.gamma) * log_true

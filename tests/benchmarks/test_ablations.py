@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from independence.ablations import ablate
+from independence.experiments import EXPERIMENTS, Experiment, configure
+from independence.tasks import TASKS, load_task
+from lightning.pytorch.callbacks import Callback
+
+from piumr.training.fit import fit, make_net
+
+
+@pytest.fixture(scope="module")
+def data(shared_data):
+    return load_task("msr", shared_data / "skeletons")
+
+
+def train(data, experiment, indices, watch=()):
+    config = configure(experiment, TASKS["msr"])
+    config = replace(config, optim=replace(config.optim, epochs=2))
+    return fit(data.store, indices, config, callbacks=[*ablate(experiment), *watch]).net
+
+
+class Groups(Callback):
+    def __init__(self):
+        self.seen = []
+
+    def on_train_start(self, trainer, module):
+        update = module.girl._update_risks
+
+        def spy(losses, groups):
+            self.seen.append(groups)
+            update(losses, groups)
+
+        module.girl._update_risks = spy
+
+
+def test_fixed_parameters_stay_and_others_learn(data):
+    indices = data.splits[0].train[:32]
+    made = EXPERIMENTS["tfam-temporal"]
+    net, fresh = train(data, made, indices), make_net(data.store, configure(made, TASKS["msr"]))
+    state, start = net.state_dict(), fresh.state_dict()
+    assert (state["tfam.weigh.bias"] == 20).all()
+    assert (state["tfam.weigh.weight"] == 0).all()
+    assert torch.sigmoid(state["tfam.weigh.bias"]).item() == pytest.approx(1)
+    assert not torch.equal(state["backbone.classifier.weight"], start["backbone.classifier.weight"])
+
+
+@pytest.mark.parametrize("name", ["girl-random-groups", "girl-person-groups"])
+def test_groups_are_what_the_experiment_says(data, name):
+    indices = data.splits[0].train[::9]
+    watch = Groups()
+    train(data, EXPERIMENTS[name], indices, [watch])
+    groups = torch.cat(watch.seen).numpy()
+    assert len(groups) == 2 * len(indices)
+    if name == "girl-random-groups":
+        assert set(groups) == {0, 1, 2, 3}
+    else:
+        np.testing.assert_array_equal(np.sort(groups), np.sort(np.tile(data.store.persons.numpy()[indices], 2)))
+
+
+def test_every_experiment_fits_every_task_it_may_be_asked_for(data):
+    from independence.training import prepare
+
+    for made in EXPERIMENTS.values():
+        prepare(made, data)
+    assert ablate(Experiment("erm")) == []

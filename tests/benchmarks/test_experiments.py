@@ -1,0 +1,72 @@
+import pytest
+from independence.experiments import (
+    EXPERIMENTS,
+    TFAM_OPTIONS,
+    Experiment,
+    configure,
+    override,
+    parse_experiment,
+    settings,
+)
+from independence.tasks import TASKS
+
+from piumr.errors import PiumrError
+from piumr.training.config import TrainConfig
+
+
+def test_overrides_reach_every_depth_and_keep_types():
+    made = parse_experiment(
+        "x",
+        [
+            "method=tfam",
+            "terms.boundary=2",
+            "model.tfam_options.eps=5e-2",
+            'model.streams=["joint"]',
+            "precision=32-true",
+        ],
+    )
+    config = configure(made, TASKS["utd"])
+    assert (config.method, config.terms.boundary, type(config.terms.boundary)) == ("tfam", 2.0, float)
+    assert config.model.tfam_options == {"eps": 0.05}
+    assert config.model.streams == ("joint",)
+    assert config.precision == "32-true"
+    assert config.optim.epochs == TASKS["utd"].epochs
+
+
+def test_the_default_method_is_piumr_and_parts_can_be_fixed():
+    made = parse_experiment("x", ["fixed.tfam.weigh.bias=-20", "groups=random", "optim.epochs=3"])
+    assert made == Experiment("piumr", {"optim.epochs": 3}, {"tfam.weigh.bias": -20}, "random")
+    with pytest.raises(PiumrError, match=r"fixed\.a to be a number"):
+        parse_experiment("x", ["fixed.a=b"])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("terms.bound", 1, "'bound'"),
+        ("nothing.at.all", 1, "'nothing.at.all'"),
+        ("terms", 1, "within 'terms'"),
+        ("optim.epochs", 1.5, "type int"),
+        ("terms.boundary", "much", "type float"),
+        ("terms.boundary", -1, "boundary"),
+        ("seed.low", 1, "'low'"),
+    ],
+)
+def test_a_wrong_override_is_one_line(path, value, message):
+    with pytest.raises(PiumrError, match=message):
+        override(TrainConfig(), path, value)
+
+
+def test_an_assignment_needs_an_equals_sign():
+    with pytest.raises(PiumrError, match="KEY=VALUE"):
+        parse_experiment("x", ["terms.boundary"])
+
+
+def test_settings_tell_experiments_apart_and_leave_the_seed_out():
+    options = [name for name in TFAM_OPTIONS if "stage" not in name]  # one of a default's values is the default
+    seen = [settings(made, configure(made, TASKS["utd"])) for name, made in EXPERIMENTS.items() if name not in options]
+    defaults = [name for name in ("tfam", "girl") for made in EXPERIMENTS.values() if made == Experiment(name)]
+    assert defaults == ["tfam", "girl"]
+    assert "seed" not in seen[0]
+    assert seen[0]["model.backbone"] == "microgcn-nano"
+    assert len({str(found) for found in seen}) >= len(seen) - 2  # tfam-stage-0 and girl-groups-4 are the defaults

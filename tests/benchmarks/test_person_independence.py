@@ -1,0 +1,42 @@
+import json
+import sys
+
+import person_independence
+import pytest
+
+
+def call(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["person_independence.py", *map(str, arguments)])
+    code = person_independence.main()
+    return code, capsys.readouterr()
+
+
+def test_a_wrong_override_and_a_missing_set_are_one_line(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "results.jsonl"
+    code, said = call(monkeypatch, capsys, "--out", out, "--tasks", "utd")
+    assert (code, said.err.count("\n")) == (2, 1)
+    assert "--data" in said.err
+    code, said = call(monkeypatch, capsys, "--out", out, "--set", "erm", "seed=1")
+    assert code == 2
+    assert "new name" in said.err
+
+
+def test_there_is_no_table_without_results(monkeypatch, capsys, tmp_path):
+    code, said = call(monkeypatch, capsys, "--out", tmp_path / "none.jsonl", "--table")
+    assert code == 1
+    assert "No results of version 'dev'" in said.err
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_where_it_was_stopped(monkeypatch, capsys, tmp_path, shared_data):
+    out = tmp_path / "results.jsonl"
+    monkeypatch.setenv("PIUMR_CACHE", str(tmp_path / "cache"))
+    asked = ["--out", out, "--data", shared_data / "skeletons", "--tasks", "msr", "--seeds", "1", "--workers", "2"]
+    asked += ["--set", "short", "method=erm", "optim.epochs=1", "--set", "ours", "optim.epochs=1"]
+    code, said = call(monkeypatch, capsys, *asked)
+    assert code == 0
+    assert "2 trainings to do" in said.err
+    assert "| msr | short | 1 |" in said.out
+    code, said = call(monkeypatch, capsys, *asked)
+    assert "0 trainings to do" in said.err
+    assert {json.loads(line)["experiment"] for line in out.open()} == {"short", "ours"}
