@@ -39,4 +39,4 @@ def _plain(text: str) -> str:
     """Types as a user would write them."""
     text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("a typing.Literal", "one of ")
     text = re.sub(r"<function (\S+)\s+at\s+0x[0-9a-f]+>", r"\1", text)
-    return re.sub(_OPTIONAL, r"\1, but got '\2'", text)
+    return re.sub(_OPTIONAL, lambda said: said[1] if "but got" in said[1] else f"{said[1]}, but got '{said[2]}'", text)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import piumr
+from piumr.errors import PiumrError
 
 
 def configs_folder() -> Path:
@@ -20,5 +22,15 @@ def ready_configs() -> tuple[str, ...]:
 
 
 def find_config(name: str) -> str:
-    """The file of a ready configuration, for its name; anything else, and the name of a file that is here, as it is."""
-    return str(configs_folder() / f"{name}.yaml") if name in ready_configs() and not Path(name).is_file() else name
+    """The file that ``--config`` names: a path, or the name of a ready configuration where no such file is here.
+
+    Raises:
+        PiumrError: if there is neither.
+    """
+    if Path(name).is_file() or not re.fullmatch(r"[\w./~-]+", name):  # the parser takes YAML itself, too
+        return name
+    if name in ready_configs():
+        return str(configs_folder() / f"{name}.yaml")
+    raise PiumrError(
+        f"Expected `config` to be a YAML file or one of {', '.join(ready_configs())}, but there is no {name!r}."
+    )

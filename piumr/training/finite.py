@@ -30,6 +30,11 @@ class FiniteLoss(Callback):
         self.names = names
         self._last: _Step | None = None
 
+    @property
+    def late(self) -> bool:
+        """Whether a loss is looked at after the next batch."""
+        return self.data.store.device.type != "cpu"
+
     def on_train_batch_end(
         self,
         trainer: lightning.Trainer,
@@ -46,7 +51,7 @@ class FiniteLoss(Callback):
         assert isinstance(pl_module, ActionModule)
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         step = _Step(loss.detach(), pl_module.logits, batch.points, self.data.drawn, trainer.current_epoch, batch_idx)
-        due = step if loss.device.type == "cpu" else self._last
+        due = self._last if self.late else step
         self._last = step
         if due is not None:
             self._check(due)

@@ -11,6 +11,7 @@ from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 from piumr.training.config import MethodConfig, OptimConfig, TrainConfig
+from piumr.training.finite import FiniteLoss
 from piumr.training.fit import fit, predict
 from piumr.training.module import ActionModule, ema_decay
 from piumr.training.select import best_epoch
@@ -71,17 +72,19 @@ def test_stopping_early_follows_the_same_schedule(store, split):
     assert part.history == full.history[:3]
 
 
-def test_poses_that_are_no_numbers_are_named_with_their_batch(store, split, toy_set):
-    """One broken clip: its epoch's order tells in which batch it comes."""
-    clip = int(split.train[7])
-    points = store.points.clone()
-    points[store.offsets[clip] : store.offsets[clip + 1]] = torch.nan
+@pytest.mark.parametrize("late", [False, True])  # as on the CPU, as on a GPU
+@pytest.mark.parametrize("place", [0, 1, -1])
+def test_poses_that_are_no_numbers_are_named_with_their_batch(store, split, toy_set, monkeypatch, place, late):
+    """One broken clip, of the first, the second or the last batch of the first epoch."""
+    monkeypatch.setattr(FiniteLoss, "late", late)
     config = replace(CONFIG, augmentation=Augmentation(mirror=0, dropout=0))
     data = ClipBatches(store, split.train, None, batch_size=6, augmentation=config.augmentation, seed=0)
-    batch = next(i for i, indices in enumerate(data.train_dataloader(), start=1) if clip in indices)
-    with pytest.raises(
-        PiumrError, match=f"got nan in batch {batch} of epoch 1: the poses of {toy_set.names[clip]} hold"
-    ):
+    batches = list(data.train_dataloader())
+    clip = int(batches[place][3])
+    points = store.points.clone()
+    points[store.offsets[clip] : store.offsets[clip + 1]] = torch.nan
+    where = f"got nan in batch {1 + range(len(batches))[place]} of epoch 1: the poses of {toy_set.names[clip]} hold"
+    with pytest.raises(PiumrError, match=where):
         fit(replace(store, points=points), split.train, config, names=toy_set.names)
 
 
