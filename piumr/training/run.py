@@ -148,6 +148,7 @@ def train_run(
         trained_on=declaration.title,
         licence=declaration.licence,
         notice=declaration.notice,
+        clip_seconds=store.median_frames(split.train) / declaration.fps if declaration.fps else 0.0,
     )
     save_checkpoint(folder / "checkpoint.pt", outcome.net, card)  # whatever happens from here on, the training is safe
 
