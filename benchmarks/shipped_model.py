@@ -38,6 +38,7 @@ from piumr.layouts import get_layout
 from piumr.metrics import Metrics, evaluate
 from piumr.model import ActionNet, ModelConfig
 from piumr.synthetic.generator import synthetic_set
+from piumr.synthetic.motion import FPS
 from piumr.training.config import OptimConfig, TrainConfig
 from piumr.training.fit import fit, predict
 from piumr.training.module import parameter_count
@@ -131,6 +132,7 @@ def main() -> None:
         trained_on=declaration.title,
         licence=declaration.licence,
         notice=declaration.notice,
+        clip_seconds=round(store.median_frames(np.flatnonzero(~tested)) / FPS, 2),
     )
     if arguments.checkpoint is not None and arguments.checkpoint.exists():
         net = load_checkpoint(arguments.checkpoint)[0]

@@ -89,6 +89,10 @@ class ClipStore:
         frames = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
         return self.points[frames].cpu().numpy().swapaxes(1, 2), self.valid[frames].cpu().numpy()
 
+    def median_frames(self, indices: np.ndarray) -> float:
+        """Median length of the clips at ``indices``."""
+        return float(np.median(np.diff(self.offsets.cpu().numpy())[indices]))
+
     def to(self, device: torch.device | str) -> ClipStore:
         """The same store with its tensors on ``device``."""
         return replace(

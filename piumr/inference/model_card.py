@@ -16,6 +16,9 @@ FORMAT = 2
 MAX_FRAMES = 4096
 """Longest clip a model takes: beyond it a wrong number would only exhaust the memory."""
 
+MAX_SECONDS = 3600
+"""Longest clip that a card may speak of."""
+
 Coordinates = Literal["image", "metric"]
 """``image``: (x W/H, y) of landmarks; ``metric``: x, y, z in metres."""
 
@@ -37,6 +40,7 @@ class ModelCard:
         trained_on: title of the data set.
         licence: terms of that data set, which may bind what is trained on it.
         notice: what everybody who sees a prediction must be told, or empty.
+        clip_seconds: median length of the training clips, which suits a window over a recording; 0 where not known.
         embedding: channels F of the output ``embedding``; 0 in a card that is not yet a network's.
         opset: version of the ONNX operators; 0 likewise.
     """
@@ -53,6 +57,7 @@ class ModelCard:
     trained_on: str = ""
     licence: str = ""
     notice: str = ""
+    clip_seconds: float = 0.0
     embedding: int = 0
     opset: int = 0
 
@@ -74,6 +79,7 @@ class ModelCard:
                 "`coarse` for every class, or none, as it has `coarse_names`",
             ),
             (all(0 <= i < len(coarse_names) for i in coarse), "indices of `coarse_names` in `coarse`"),
+            (0 <= self.clip_seconds < MAX_SECONDS, f"`clip_seconds` in 0..{MAX_SECONDS}"),
             (self.embedding >= 0 and self.opset >= 0, "`embedding` and `opset` of at least 0"),
         ):
             if not holds:
@@ -116,6 +122,7 @@ class ModelCard:
                 trained_on=_text(card["trained_on"]),
                 licence=_text(card["licence"]),
                 notice=_text(card["notice"]),
+                clip_seconds=_number(card["clip_seconds"]),
                 embedding=_whole(card["embedding"]),
                 opset=_whole(card["opset"]),
             )
@@ -154,6 +161,12 @@ def _whole(number: Any) -> int:
     if type(number) is not int:
         raise TypeError(f"a whole number that is {number!r}"[:80])
     return number
+
+
+def _number(number: Any) -> float:
+    if type(number) not in (int, float):
+        raise TypeError(f"a number that is {number!r}"[:80])
+    return float(number)
 
 
 def _text(text: Any) -> str:

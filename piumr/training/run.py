@@ -233,6 +233,7 @@ def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run
         trained_on=job.declaration.title,
         licence=job.declaration.licence,
         notice=job.declaration.notice,
+        clip_seconds=store.median_frames(job.split.train) / job.declaration.fps if job.declaration.fps else 0.0,
     )
     save_checkpoint(folder / "checkpoint.pt", outcome.net, card)  # whatever happens from here on, the training is safe
 

@@ -69,3 +69,9 @@ def test_on_a_gpu_samples_are_the_same(clips):
     there, mask = store.to("cuda").sample(torch.arange(5, device="cuda"))
     torch.testing.assert_close(there.cpu(), points, atol=1e-6, rtol=0)
     assert torch.equal(mask.cpu(), valid)
+
+
+def test_the_median_length_is_that_of_the_chosen_clips(toy_set):
+    store, lengths = ClipStore.pack(toy_set, 8), np.diff(toy_set.offsets)
+    assert store.median_frames(np.arange(len(store))) == np.median(lengths)
+    assert store.median_frames(np.array([3])) == lengths[3]
