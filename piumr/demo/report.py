@@ -48,6 +48,7 @@ def landmarks_for(card: ModelCard) -> tuple[Landmarks, Layout]:
 def describe_model(card: ModelCard) -> dict[str, Any]:
     """What a model knows and how that was measured, for people to read."""
     groups: dict[str, list[str]] = {}
+    parameters = card.summary.get("parameters")
     for index, name in enumerate(card.class_names):
         group = "" if card.coarse is None or card.coarse_names is None else card.coarse_names[card.coarse[index]]
         groups.setdefault(group, []).append(name)
@@ -57,7 +58,7 @@ def describe_model(card: ModelCard) -> dict[str, Any]:
         "measured": _measured(card.summary),
         "classes": [{"group": group, "names": names} for group, names in groups.items()],
         "layout": card.layout.name,
-        "parameters": card.summary.get("parameters"),
+        "parameters": parameters if isinstance(parameters, int) else None,
         "version": card.version,
     }
 

@@ -109,7 +109,7 @@ byId("file").addEventListener("change", event => {
 byId("webcam").addEventListener("click", watch);
 byId("cancel").addEventListener("click", () => {
   abort?.abort();
-  camera?.cancel?.();
+  camera?.cancel();
 });
 byId("stop").addEventListener("click", () => {
   camera?.stop();
