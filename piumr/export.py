@@ -7,6 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -19,27 +20,32 @@ from piumr.model import ActionNet
 from pose_extract.atomic import atomic_write
 
 OPSET = 18
+"""Of the ONNX operators: what ONNX Runtime, OpenVINO and ONNX Runtime Web have all long had."""
 
 
-class _Logits(nn.Module):
-    """The network without what only training needs."""
+class _Deployed(nn.Module):
+    """The network without what only training needs: logits, and the features that they are made of."""
 
     def __init__(self, net: ActionNet) -> None:
         super().__init__()
-        self.net = net
+        self.net = deploy(net).cpu()
+        self.classifier = self.net.backbone.classifier
+        self.net.backbone.reset_classifier(0)  # what was logits are now features
 
-    def forward(self, points: Tensor, valid: Tensor) -> Tensor:
-        return self.net(points, valid).logits
+    def forward(self, points: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        embedding = self.net(points, valid).logits
+        return self.classifier(embedding), embedding
 
 
 def export_onnx(net: ActionNet, card: ModelCard, path: Path) -> None:
     """Write ``net`` as ONNX with its card in the metadata, whole or not at all.
 
-    Inputs ``points`` float32 (N, C, T, V) and ``valid`` bool (N, T, V), output ``logits`` float32 (N, K); N is free.
+    Inputs ``points`` float32 (N, C, T, V) and ``valid`` bool (N, T, V), outputs ``logits`` float32 (N, K) and
+    ``embedding`` float32 (N, F), the pooled features before the classifier; N is free.
 
     Args:
         net: the network; its deployed form (:func:`gcn.deploy`) is exported, itself it stays as it was.
-        card: classes, layout and preprocessing.
+        card: classes, layout and preprocessing; what only the network knows is filled in.
         path: the file to write.
     """
     # the exporter takes a batch of one for a constant
@@ -50,20 +56,30 @@ def export_onnx(net: ActionNet, card: ModelCard, path: Path) -> None:
     batch = torch.export.Dim("batch", min=1)
     with _quiet():
         program = torch.onnx.export(
-            _Logits(deploy(net).cpu()),
+            _Deployed(net),
             example,
             dynamo=True,
             opset_version=OPSET,
             input_names=["points", "valid"],
-            output_names=["logits"],
+            output_names=["logits", "embedding"],
             dynamic_shapes={"points": {0: batch}, "valid": {0: batch}},
         )
     assert program is not None
     model = program.model_proto
+    _strip(model.graph)
+    card = replace(card, embedding=net.backbone.num_features, opset=OPSET)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    onnx.checker.check_model(model)
+    onnx.checker.check_model(model, full_check=True)
     with atomic_write(path) as file:
         file.write(model.SerializeToString())
+
+
+def _strip(graph: onnx.GraphProto) -> None:
+    """Remove the exporter's notes: a third of a small file, and they tell the paths of the machine."""
+    del graph.value_info[:], graph.metadata_props[:]
+    for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
 
 
 @contextlib.contextmanager

@@ -20,6 +20,14 @@ VISIBILITY = 0.5
 """Landmarks below this visibility count as missing: MediaPipe returns all 33 body points, even those out of view."""
 
 
+NORMALISATION = (
+    "piumr-1: landmarks of visibility below 0.5 are missing; image coordinates are (x width / height, y); holes are "
+    "linear in time, edges held; a joint never seen takes its parent's position; one origin and one unit a clip, the "
+    "medians of the layout's first centre and first unit seen in half of the frames; resampled to T frames, linearly"
+)
+"""What this module computes, as a model file states it. Other results need another number, or a model trained on the
+old ones is fed with the new."""
+
 LIMIT = 1e12
 """Coordinates must stay below. Divided by the smallest unit, 1e-6, and squared by a model, they still are float32."""
 

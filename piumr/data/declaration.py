@@ -16,6 +16,7 @@ folder: ``ma52/openpose-28.toml`` is the data set ``ma52/openpose-28``. The keys
     coarse = "body"                          # the column of the classes file with each class's coarse class
     mirror = true                            # mirroring left and right keeps the labels (default false)
     protocol = "odd-even"                    # the default among the protocols below
+    notice = "..."                           # what must be told wherever a model trained on it predicts
 
     [options]                                # options of the format: the fields of its class
     variable = "d_skel"
@@ -183,6 +184,7 @@ class Declaration:
         protocols: the declared protocols and the generic ones, by name.
         protocol: name of the default protocol; empty where the set must be read first (person folds if there are
             persons, else a random hold-out).
+        notice: what must be told wherever a model trained on it predicts, or empty.
     """
 
     name: str
@@ -202,6 +204,7 @@ class Declaration:
     label: LabelRule | None = None
     protocols: Mapping[str, Protocol] = field(default_factory=lambda: dict(GENERIC))
     protocol: str = ""
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,7 @@ class _Table:
     coarse: str = ""
     mirror: bool = False
     protocol: str = ""
+    notice: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     person: dict[str, Any] = field(default_factory=dict)
     label: dict[str, Any] = field(default_factory=dict)
@@ -304,6 +308,7 @@ def load_declaration(dataset: str | Path) -> Declaration:
         label=from_table(LabelRule, table.label, file, "label.") if table.label else None,
         protocols=protocols,
         protocol=table.protocol,
+        notice=table.notice,
     )
 
 

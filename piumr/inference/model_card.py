@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from piumr.errors import PiumrError
 from piumr.layouts import Layout
+from piumr.preprocessing import NORMALISATION
 
 METADATA_KEY = "piumr"
-FORMAT = 1
+FORMAT = 2
 
 MAX_FRAMES = 4096
 """Longest clip a model takes: beyond it a wrong number would only exhaust the memory."""
@@ -32,6 +33,12 @@ class ModelCard:
         coarse_names: names of the coarse classes, or None.
         summary: of the training: data set, protocol, method, figures.
         version: of the package that wrote the file.
+        normalisation: what clips went through before training, :data:`piumr.preprocessing.NORMALISATION`.
+        trained_on: title of the data set.
+        licence: terms of that data set, which may bind what is trained on it.
+        notice: what everybody who sees a prediction must be told, or empty.
+        embedding: channels F of the output ``embedding``; 0 in a card that is not yet a network's.
+        opset: version of the ONNX operators; 0 likewise.
     """
 
     class_names: tuple[str, ...]
@@ -42,6 +49,12 @@ class ModelCard:
     coarse_names: tuple[str, ...] | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     version: str = ""
+    normalisation: str = NORMALISATION
+    trained_on: str = ""
+    licence: str = ""
+    notice: str = ""
+    embedding: int = 0
+    opset: int = 0
 
     def __post_init__(self) -> None:
         """Check names, frames and indices.
@@ -61,6 +74,7 @@ class ModelCard:
                 "`coarse` for every class, or none, as it has `coarse_names`",
             ),
             (all(0 <= i < len(coarse_names) for i in coarse), "indices of `coarse_names` in `coarse`"),
+            (self.embedding >= 0 and self.opset >= 0, "`embedding` and `opset` of at least 0"),
         ):
             if not holds:
                 raise PiumrError(f"Expected a model card with {expectation}, but got another: export the run again.")
@@ -84,17 +98,26 @@ class ModelCard:
         try:
             if not isinstance(card, dict) or card.get("format") != FORMAT:
                 got = card.get("format") if isinstance(card, dict) else type(card).__name__
-                raise PiumrError(f"Expected a model card of format {FORMAT}, but got {got!r}: export the run again.")
+                raise PiumrError(
+                    f"Expected a model card of format {FORMAT}, but got {got!r}: another version of piumr wrote it; "
+                    "export the run again with this one, or train it again."
+                )
             coarse, coarse_names = card["coarse"], card["coarse_names"]
             return cls(
                 class_names=_names(card["class_names"]),
                 layout=Layout.from_dict(card["layout"]),
-                frames=int(card["frames"]),
+                frames=_whole(card["frames"]),
                 coordinates=card["coordinates"],
-                coarse=None if coarse is None else tuple(int(i) for i in coarse),
+                coarse=None if coarse is None else tuple(_whole(i) for i in coarse),
                 coarse_names=None if coarse_names is None else _names(coarse_names),
                 summary=dict(card["summary"]),
-                version=str(card["version"]),
+                version=_text(card["version"]),
+                normalisation=_text(card["normalisation"]),
+                trained_on=_text(card["trained_on"]),
+                licence=_text(card["licence"]),
+                notice=_text(card["notice"]),
+                embedding=_whole(card["embedding"]),
+                opset=_whole(card["opset"]),
             )
         except PiumrError:
             raise
@@ -125,3 +148,15 @@ def _names(names: Any) -> tuple[str, ...]:
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise TypeError("names that are no list of strings")
     return tuple(names)
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int:
+        raise TypeError(f"a whole number that is {number!r}"[:80])
+    return number
+
+
+def _text(text: Any) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"a text that is {type(text).__name__}")
+    return text

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 
 from piumr.errors import PiumrError
 from piumr.inference.model_card import METADATA_KEY, ModelCard
+from piumr.inference.shipped import DEFAULT_MODEL, find_model
 from piumr.layouts.mapping import find_mapping
-from piumr.preprocessing import Mask, Points, image_points, normalise, resample
+from piumr.preprocessing import NORMALISATION, Mask, Points, image_points, normalise, resample
 from pose_extract.schema import PoseSequence
 
 BATCH = 64
 """Clips that go through the network at once: memory stays flat however many are asked for."""
+
+MAX_BATCH_POINTS = 1 << 20
+"""Joints times frames that go through the network at once: a card may name more of both than any real one."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,15 @@ class Prediction:
         label: name of the most probable class, or None where no landmark was seen: then there is nothing to say.
         probabilities: float32 (K,), summing to one; zeros where the label is None.
         class_names: K names.
-        coarse: name of the label's coarse class, where the set has coarse classes.
+        coarse: name of the label's coarse class (in MA-52 the body part), where the set has coarse classes.
+        embedding: float32 (F,), the clip's features before the classifier, where they were asked for.
     """
 
     label: str | None
     probabilities: NDArray[np.float32]
     class_names: tuple[str, ...]
     coarse: str | None = None
+    embedding: NDArray[np.float32] | None = None
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """The ``count`` most probable classes and their probabilities, best first; none where nothing was seen."""
@@ -62,20 +68,20 @@ class Recognizer:
         print(prediction.label, prediction.top(3))
 
     Args:
-        model: path of a ``model.onnx`` written by PIUmr.
+        model: path of a ``model.onnx`` written by PIUmr, or the name of a shipped model. By default the one that knows
+            the synthetic persons only, which ``card.notice`` says.
         threads: threads of ONNX Runtime; None lets it choose.
 
     Attributes:
         card: classes, layout and preprocessing.
 
     Raises:
-        PiumrError: if the file is missing, is no ONNX model or none of ours, or its card describes another network.
+        PiumrError: if the file is missing, is no ONNX model or none of ours, or its card describes another network or
+            another preprocessing than this version's.
     """
 
-    def __init__(self, model: str | os.PathLike[str], threads: int | None = None) -> None:
-        path = Path(model)
-        if not path.is_file():
-            raise PiumrError(f"Expected `model` to be a model.onnx, but there is no file {str(path)!r}.")
+    def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> None:
+        path = find_model(model)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is said below, in one line
         if threads is not None:
@@ -93,13 +99,15 @@ class Recognizer:
             )
         self.card = ModelCard.from_json(metadata[METADATA_KEY])
         self._check_network()
+        self._batch = min(BATCH, max(1, MAX_BATCH_POINTS // (self.card.frames * len(self.card.layout))))
 
-    def predict(self, poses: PoseSequence | Sequence[PoseSequence]) -> list[Prediction]:
+    def predict(self, poses: PoseSequence | Iterable[PoseSequence], *, embedding: bool = False) -> list[Prediction]:
         """Classify pose sequences, each as one clip.
 
         Args:
             poses: one or several, of the model's layout or of one that maps to it
                 (:func:`piumr.layouts.mapping.find_mapping`).
+            embedding: give the clips' features as well.
 
         Returns:
             One prediction a sequence, in order.
@@ -107,8 +115,19 @@ class Recognizer:
         Raises:
             PiumrError: if a layout does not map to the model's, or the model takes metric skeletons.
         """
-        sequences = [poses] if isinstance(poses, PoseSequence) else list(poses)
-        return self.predict_clips([self.points_of(sequence) for sequence in sequences])
+        return list(self.stream([poses] if isinstance(poses, PoseSequence) else poses, embedding=embedding))
+
+    def stream(self, poses: Iterable[PoseSequence], *, embedding: bool = False) -> Iterator[Prediction]:
+        """The predictions of :meth:`predict` one by one, in constant memory: sequences are taken a batch at a time.
+
+        Args:
+            poses: any number, as an iterator that reads them when asked.
+            embedding: as there.
+
+        Raises:
+            PiumrError: as there, when the sequence's batch has its turn.
+        """
+        yield from self._stream(map(self.points_of, poses), embedding)
 
     def points_of(self, poses: PoseSequence) -> tuple[Points, Mask]:
         """Model coordinates (T, V, 2) and mask (T, V) of a cached pose sequence.
@@ -131,24 +150,20 @@ class Recognizer:
         points, valid = image_points(poses.landmarks, poses.valid, poses.meta["width"], poses.meta["height"])
         return (points, valid) if mapping is None else mapping(points, valid)
 
-    def predict_clips(self, clips: Sequence[tuple[Points, Mask]]) -> list[Prediction]:
+    def predict_clips(self, clips: Iterable[tuple[Points, Mask]], *, embedding: bool = False) -> list[Prediction]:
         """Classify clips in model coordinates.
 
         Args:
             clips: points float32 (T, V, C) and valid bool (T, V) of each, T >= 1 as it comes.
+            embedding: give the clips' features as well.
 
         Returns:
             One prediction a clip, in order.
+
+        Raises:
+            PiumrError: if a clip is of another shape, or a valid point of it is not finite.
         """
-        predictions: list[Prediction] = []
-        for start in range(0, len(clips), BATCH):
-            prepared = [self._prepare(points, valid) for points, valid in clips[start : start + BATCH]]
-            points = np.stack([p for p, _ in prepared]).transpose(0, 3, 1, 2)  # (N, C, T, V)
-            valid = np.stack([v for _, v in prepared])
-            logits = self.logits(points, valid)
-            seen = np.any(valid, axis=(1, 2)).tolist()
-            predictions += [self._prediction(*pair) for pair in zip(logits, seen, strict=True)]
-        return predictions
+        return list(self._stream(clips, embedding))
 
     def logits(self, points: Points, valid: Mask) -> NDArray[np.float32]:
         """Logits (N, K) of a batch that is already normalised and resampled: points (N, C, T, V), valid (N, T, V).
@@ -156,29 +171,50 @@ class Recognizer:
         Raises:
             PiumrError: if the network cannot run on the batch, or what it gives is not finite.
         """
+        return self._run(["logits"], points, valid)[0]
+
+    def _stream(self, clips: Iterable[tuple[Points, Mask]], embedding: bool) -> Iterator[Prediction]:
+        outputs = ["logits", "embedding"] if embedding else ["logits"]
+        waiting = iter(clips)
+        while batch := list(islice(waiting, self._batch)):
+            prepared = [self._prepare(points, valid) for points, valid in batch]
+            points = np.stack([p for p, _ in prepared]).transpose(0, 3, 1, 2)  # (N, C, T, V)
+            valid = np.stack([v for _, v in prepared])
+            logits, *features = self._run(outputs, points, valid)
+            for i, scores in enumerate(logits):
+                yield self._prediction(scores, bool(valid[i].any()), features[0][i] if features else None)
+
+    def _run(self, outputs: list[str], points: Points, valid: Mask) -> list[NDArray[np.float32]]:
         feed = {"points": np.ascontiguousarray(points, dtype=np.float32), "valid": np.ascontiguousarray(valid)}
         try:
-            logits: NDArray[np.float32] = self._session.run(["logits"], feed)[0]
+            got: list[NDArray[np.float32]] = self._session.run(outputs, feed)
         except Exception as error:  # as above
             reason = str(error).splitlines()[0]
             raise PiumrError(f"Expected the model to run on points {points.shape}, but got: {reason}") from None
-        if not np.isfinite(logits).all():
+        if not all(np.isfinite(values).all() for values in got):
             raise PiumrError("Expected finite logits, but the model gave NaN or infinity: its weights are damaged.")
-        return logits
+        return got
 
     def _check_network(self) -> None:
-        """Refuse a network whose inputs and output are not those of its card."""
+        """Refuse a network whose inputs and outputs are not those of its card, or whose clips were prepared otherwise."""
         frames, joints = self.card.frames, len(self.card.layout)
         expected = {
-            "points": [self.card.dimensions, frames, joints],
-            "valid": [frames, joints],
-            "logits": [len(self.card.class_names)],
+            "points": ("tensor(float)", [self.card.dimensions, frames, joints]),
+            "valid": ("tensor(bool)", [frames, joints]),
+            "logits": ("tensor(float)", [len(self.card.class_names)]),
+            "embedding": ("tensor(float)", [self.card.embedding]),
         }
         # the first dimension is the batch
-        got = {end.name: end.shape[1:] for end in (*self._session.get_inputs(), *self._session.get_outputs())}
+        ends = (*self._session.get_inputs(), *self._session.get_outputs())
+        got = {end.name: (end.type, end.shape[1:]) for end in ends}
         if got != expected:
             raise PiumrError(
-                f"Expected a network of shapes {expected}, as its card says, but got {got}: export it again."
+                f"Expected a network of inputs and outputs {expected}, as its card says, but got {got}: export it again."
+            )
+        if self.card.normalisation != NORMALISATION:
+            raise PiumrError(
+                f"Expected a model trained on clips normalised as this version does ({NORMALISATION.split(':')[0]}), "
+                f"but got {self.card.normalisation.split(':')[0]!r}: use the version {self.card.version!r} that made it."
             )
 
     def _prepare(self, points: Points, valid: Mask) -> tuple[Points, Mask]:
@@ -186,7 +222,7 @@ class Recognizer:
             raise PiumrError(f"Expected points (T, V, {self.card.dimensions}), but got shape {points.shape}.")
         return resample(*normalise(points, valid, self.card.layout), self.card.frames)
 
-    def _prediction(self, logits: NDArray[np.float32], seen: bool) -> Prediction:
+    def _prediction(self, logits: NDArray[np.float32], seen: bool, embedding: NDArray[np.float32] | None) -> Prediction:
         names = self.card.class_names
         if not seen:
             return Prediction(None, np.zeros(len(names), dtype=np.float32), names)
@@ -196,4 +232,4 @@ class Recognizer:
         coarse = None
         if self.card.coarse is not None and self.card.coarse_names is not None:
             coarse = self.card.coarse_names[self.card.coarse[best]]
-        return Prediction(names[best], probabilities, names, coarse)
+        return Prediction(names[best], probabilities, names, coarse, embedding)

@@ -50,10 +50,11 @@ class LayoutMapping:
             points float32 (T, W, C) and valid bool (T, W) of the target's joints. A joint is valid where all joints it
             comes from are; points that are not valid are 0.
         """
-        mapped = np.zeros((len(points), len(self.sources), points.shape[2]), dtype=np.float32)
-        seen = np.zeros(mapped.shape[:2], dtype=np.bool_)
-        for target, sources in enumerate(self.sources):
-            if sources:
+        first = np.array([sources[0] if sources else -1 for sources in self.sources])
+        mapped = points.take(first, axis=1).astype(np.float32, copy=False)
+        seen = valid.take(first, axis=1) & (first >= 0)
+        for target, sources in enumerate(self.sources):  # rare: one by one they are slow
+            if len(sources) > 1:
                 mapped[:, target] = points[:, sources].mean(axis=1)
                 seen[:, target] = valid[:, sources].all(axis=1)
         return np.where(seen[..., None], mapped, np.float32(0)), seen

@@ -145,6 +145,9 @@ def train_run(
         coarse_names=clips.coarse_names,
         summary=facts,
         version=piumr.__version__,
+        trained_on=declaration.title,
+        licence=declaration.licence,
+        notice=declaration.notice,
     )
     save_checkpoint(folder / "checkpoint.pt", outcome.net, card)  # whatever happens from here on, the training is safe
 

@@ -1,10 +1,13 @@
+from dataclasses import replace
+from pathlib import Path
+
 import onnx
 import pytest
 import torch
 
 from piumr.checkpoint import load_checkpoint, save_checkpoint
 from piumr.errors import PiumrError
-from piumr.export import export_onnx
+from piumr.export import OPSET, export_onnx
 from piumr.inference import ModelCard, Recognizer
 from piumr.layouts import get_layout
 from piumr.model import ActionNet, ModelConfig
@@ -52,7 +55,47 @@ def test_the_file_is_valid_alone_and_carries_its_card(exported):
     model = onnx.load(path, load_external_data=False)
     onnx.checker.check_model(model, full_check=True)
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
-    assert Recognizer(path).card == CARD
+    assert Recognizer(path).card == replace(CARD, embedding=24, opset=OPSET)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
+
+
+def test_the_batch_is_free_and_nothing_else(exported):
+    graph = onnx.load(exported[1]).graph
+    shapes = {
+        end.name: [size.dim_param or size.dim_value for size in end.type.tensor_type.shape.dim]
+        for end in (*graph.input, *graph.output)
+    }
+    assert shapes == {
+        "points": ["batch", 2, 16, 33],
+        "valid": ["batch", 16, 33],
+        "logits": ["batch", 3],
+        "embedding": ["batch", 24],
+    }
+
+
+def test_the_file_tells_nothing_of_the_machine(exported):
+    content = exported[1].read_bytes()
+    assert b".py" not in content
+    assert str(Path(__file__).parents[2]).encode() not in content
+
+
+def test_the_embedding_is_what_the_classifier_reads(exported):
+    net, path = exported
+    torch.manual_seed(0)
+    points, valid = torch.randn(3, 2, 16, 33), torch.rand(3, 16, 33) > 0.3
+    read: list[torch.Tensor] = []
+    handle = net.backbone.classifier.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    with torch.no_grad():
+        net(points, valid)
+    handle.remove()
+    clips = [(p.numpy(), v.numpy()) for p, v in zip(points.permute(0, 2, 3, 1), valid, strict=True)]
+    recognizer = Recognizer(path, threads=1)
+    # what the network is given, whatever preprocessing makes of it
+    (got,) = recognizer._run(["embedding"], points.numpy(), valid.numpy())
+    torch.testing.assert_close(torch.from_numpy(got), read[0], atol=1e-4, rtol=1e-4)
+    assert got.std() > 1e-3
+    assert [p.embedding is None for p in recognizer.predict_clips(clips)] == [True] * 3
+    assert [p.embedding.shape for p in recognizer.predict_clips(clips, embedding=True)] == [(24,)] * 3
 
 
 def test_exporting_leaves_the_network_as_it_was(tmp_path):

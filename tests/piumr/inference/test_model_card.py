@@ -16,10 +16,15 @@ def test_a_card_survives_json():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("format", 2),
+        ("format", 1),
+        ("format", True),
         ("frames", 0),
         ("frames", 4097),
         ("frames", float("inf")),
+        ("frames", 10**400),
+        ("frames", 16.5),
+        ("frames", "16"),
+        ("frames", True),
         ("frames", None),
         ("coordinates", "polar"),
         ("coordinates", []),
@@ -35,6 +40,15 @@ def test_a_card_survives_json():
         ("coarse", []),
         ("coarse_names", None),
         ("coarse_names", "ab"),
+        ("embedding", -1),
+        ("embedding", None),
+        ("opset", "18"),
+        ("notice", None),
+        ("licence", ["mine"]),
+        ("trained_on", 3),
+        ("normalisation", {}),
+        ("version", None),
+        ("summary", "good"),
         ("layout", {}),
     ],
 )
@@ -57,7 +71,7 @@ def test_an_incomplete_card_says_what_it_lacks():
         "[]",
         "[" * 100_000,
         '{"format": ' + "9" * 5000 + "}",
-        '{"format": 1, "frames": 1e999}',
+        '{"format": 2, "frames": 1e999}',
         json.dumps(CARD.to_dict()).replace('"frames": 16', '"frames": 1e999'),
     ],
     ids=["torn", "list", "deep", "long number", "incomplete", "infinite"],
@@ -71,6 +85,6 @@ def test_a_card_of_deep_nesting_is_one_clear_error():
     deep = []
     for _ in range(100_000):
         deep = [deep]
-    for key in ("format", "version"):
-        with pytest.raises(PiumrError, match="damaged"):
+    for key in ("format", "version", "summary", "frames"):
+        with pytest.raises(PiumrError, match="Expected"):
             ModelCard.from_dict(CARD.to_dict() | {key: deep})
