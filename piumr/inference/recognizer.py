@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -196,7 +196,7 @@ class Recognizer:
         return got
 
     def _check_network(self) -> None:
-        """Refuse a network whose inputs and outputs are not those of its card, or whose clips were prepared otherwise."""
+        """Refuse a network with other inputs and outputs than its card says, or trained on clips prepared otherwise."""
         frames, joints = self.card.frames, len(self.card.layout)
         expected = {
             "points": ("tensor(float)", [self.card.dimensions, frames, joints]),
@@ -209,12 +209,13 @@ class Recognizer:
         got = {end.name: (end.type, end.shape[1:]) for end in ends}
         if got != expected:
             raise PiumrError(
-                f"Expected a network of inputs and outputs {expected}, as its card says, but got {got}: export it again."
+                f"Expected inputs and outputs {expected}, as the model's card says, but got {got}: export it again."
             )
+        ours, theirs = NORMALISATION.partition(":")[0], self.card.normalisation.partition(":")[0]
         if self.card.normalisation != NORMALISATION:
             raise PiumrError(
-                f"Expected a model trained on clips normalised as this version does ({NORMALISATION.split(':')[0]}), "
-                f"but got {self.card.normalisation.split(':')[0]!r}: use the version {self.card.version!r} that made it."
+                f"Expected a model of clips normalised by {ours!r}, as this version does, but got {theirs!r}: use the "
+                f"version that made it, {self.card.version!r}, or train it again."
             )
 
     def _prepare(self, points: Points, valid: Mask) -> tuple[Points, Mask]:

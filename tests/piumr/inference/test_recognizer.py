@@ -12,6 +12,7 @@ from piumr.errors import PiumrError
 from piumr.export import export_onnx
 from piumr.inference import ModelCard, Recognizer
 from piumr.inference.model_card import METADATA_KEY
+from piumr.inference.recognizer import BATCH
 from piumr.layouts import get_layout
 from piumr.model import ActionNet, ModelConfig
 from piumr.preprocessing import image_points, normalise, resample
@@ -210,7 +211,7 @@ def test_a_card_of_another_network_is_refused(model, tmp_path, change):
     path = edited(
         model[1], tmp_path / "m.onnx", lambda m: onnx.helper.set_model_props(m, {METADATA_KEY: card.to_json()})
     )
-    with pytest.raises(PiumrError, match="as its card says"):
+    with pytest.raises(PiumrError, match="as the model's card says"):
         Recognizer(path)
 
 
@@ -220,7 +221,7 @@ def test_a_network_with_other_names_is_refused(model, tmp_path):
             node.output[:] = ["scores" if name == "logits" else name for name in node.output]
         network.graph.output[0].name = "scores"
 
-    with pytest.raises(PiumrError, match=r"as its card says.*scores"):
+    with pytest.raises(PiumrError, match=r"as the model's card says.*scores"):
         Recognizer(edited(model[1], tmp_path / "m.onnx", rename))
 
 
@@ -236,3 +237,84 @@ def test_logits_that_are_not_finite_are_no_prediction(model, tmp_path):
     export_onnx(net, Recognizer(model[1]).card, tmp_path / "m.onnx")
     with pytest.raises(PiumrError, match="finite logits"):
         Recognizer(tmp_path / "m.onnx").predict(make_poses())
+
+
+def test_another_normalisation_is_refused(model, tmp_path):
+    card = replace(Recognizer(model[1]).card, normalisation="piumr-0: nothing at all", version="0.0.1")
+    path = edited(
+        model[1], tmp_path / "m.onnx", lambda m: onnx.helper.set_model_props(m, {METADATA_KEY: card.to_json()})
+    )
+    with pytest.raises(PiumrError, match=r"'piumr-1'.*'piumr-0'.*0\.0\.1"):
+        Recognizer(path)
+
+
+@pytest.mark.parametrize("text", ["", "null", "[" * 50_000, '{"format": 2}', "\x00", "nan", "9" * 10_000])
+def test_a_hostile_card_is_one_clear_error(model, tmp_path, text):
+    path = edited(model[1], tmp_path / "m.onnx", lambda m: onnx.helper.set_model_props(m, {METADATA_KEY: text}))
+    with pytest.raises(PiumrError, match="model card"):
+        Recognizer(path)
+
+
+def test_torn_and_random_files_are_one_clear_error(model, tmp_path):
+    whole, path = model[1].read_bytes(), tmp_path / "m.onnx"
+    rng = np.random.default_rng(0)
+    torn = [whole[: int(share * len(whole))] for share in (0, 0.001, 0.1, 0.5, 0.9, 0.999)]
+    noise = [rng.bytes(size) for size in (1, 100, 100_000)]
+    noise.append(whole[:1000] + rng.bytes(len(whole) - 1000))
+    for content in (*torn, *noise):
+        path.write_bytes(content)
+        with pytest.raises(PiumrError, match="Expected"):
+            Recognizer(path)
+    with pytest.raises(PiumrError, match="no file"):
+        Recognizer(tmp_path)
+
+
+def test_a_network_of_other_types_is_refused(model, tmp_path):
+    """Half precision, as a converter would make it."""
+
+    def halve(network):
+        network.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+        cast = onnx.helper.make_node("Cast", ["points"], ["full"], to=onnx.TensorProto.FLOAT)
+        for node in network.graph.node:
+            node.input[:] = ["full" if name == "points" else name for name in node.input]
+        network.graph.node.insert(0, cast)
+
+    with pytest.raises(PiumrError, match="float16"):
+        Recognizer(edited(model[1], tmp_path / "m.onnx", halve))
+
+
+def test_a_stream_takes_no_more_than_a_batch_ahead(model):
+    recognizer, taken = Recognizer(model[1], threads=1), []
+
+    def endless():
+        while True:
+            taken.append(len(taken))
+            yield make_poses(5, seed=len(taken))
+
+    stream = recognizer.stream(endless())
+    first = [next(stream) for _ in range(3)]
+    assert len(taken) == BATCH
+    for i, prediction in enumerate(first):
+        alone = recognizer.predict(make_poses(5, seed=i + 1))[0]
+        np.testing.assert_allclose(prediction.probabilities, alone.probabilities, atol=1e-5)
+
+
+def test_the_embedding_comes_when_it_is_asked_for(model):
+    recognizer = Recognizer(model[1], threads=1)
+    poses = [make_poses(), make_poses(missing=1.1)]
+    assert [p.embedding for p in recognizer.predict(poses)] == [None, None]
+    seen, nobody = recognizer.predict(poses, embedding=True)
+    assert seen.embedding.shape == (recognizer.card.embedding,) == (24,)
+    assert nobody.embedding is None
+    weight, bias = model[0].backbone.classifier.weight.detach(), model[0].backbone.classifier.bias.detach()
+    logits = torch.from_numpy(seen.embedding) @ weight.T + bias
+    np.testing.assert_allclose(logits.softmax(0), seen.probabilities, atol=1e-5)
+
+
+def test_batches_are_as_small_as_large_clips_need(model, monkeypatch):
+    monkeypatch.setattr("piumr.inference.recognizer.MAX_BATCH_POINTS", 2 * 16 * 33)
+    recognizer, sizes = Recognizer(model[1], threads=1), []
+    run = recognizer._run
+    monkeypatch.setattr(recognizer, "_run", lambda names, x, v: sizes.append(len(x)) or run(names, x, v))
+    assert len(recognizer.predict([make_poses(5, seed=i) for i in range(5)])) == 5
+    assert sizes == [2, 2, 1]
