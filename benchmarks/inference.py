@@ -6,7 +6,7 @@ be imported. One JSON file is written: medians and spread, what the time inside 
 threads, and the load of the machine.
 
     python benchmarks/inference.py --out inference.json
-    python benchmarks/inference.py --out inference.json --clips 10000      # and the throughput on a folder
+    python benchmarks/inference.py --out folder.json --rounds 0 --clips 10000      # throughput on a folder alone
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from backbones import Load, spread
 
 from gcn import deploy
 from piumr.export import export_onnx
-from piumr.inference import ModelCard, Recognizer
+from piumr.inference import DEFAULT_MODEL, ModelCard, Recognizer
 from piumr.layouts import get_layout
 from piumr.model import ActionNet, ModelConfig
 from piumr.synthetic.generator import generate_clip
@@ -209,8 +209,8 @@ def synthetic_poses(number: int) -> PoseSequence:
     )
 
 
-def throughput(model: Path, clips: int, folder: Path) -> dict[str, Any]:
-    """piumr-infer on a folder of cached clips: clips a second after the start, and its memory over time."""
+def throughput(clips: int, folder: Path) -> dict[str, Any]:
+    """piumr-infer with the shipped model on a folder of cached clips: clips a second, and memory over time."""
     poses = folder / "poses"
     poses.mkdir()
     for number in range(min(clips, DISTINCT)):
@@ -219,8 +219,8 @@ def throughput(model: Path, clips: int, folder: Path) -> dict[str, Any]:
         os.link(poses / f"{number % DISTINCT:05d}.npz", poses / f"{number:05d}.npz")
     out = folder / "lines.jsonl"
     code = "import piumr.commands as commands; commands.infer()"
-    command = [sys.executable, "-c", code, str(model), str(poses), "--out", str(out), "--threads", "1"]
-    started, samples = time.perf_counter(), []
+    command = [sys.executable, "-c", code, DEFAULT_MODEL, str(poses), "--out", str(out), "--threads", "1"]
+    started, used, samples = time.perf_counter(), os.times(), []
     with subprocess.Popen(command) as process:
         while process.poll() is None:
             rollup = Path(f"/proc/{process.pid}/smaps_rollup")
@@ -237,10 +237,13 @@ def throughput(model: Path, clips: int, folder: Path) -> dict[str, Any]:
     if process.returncode or written != clips:
         raise SystemExit(f"Expected {clips} lines and exit code 0, but got {written} and {process.returncode}.")
     later = [pss for at, pss in samples if at > 0.2 * wall]
+    cpu = sum(os.times()[2:4]) - sum(used[2:4])
     return {
         "clips": clips,
         "seconds": round(wall, 1),
         "clips_per_s": round(clips / wall, 1),
+        "cpu_seconds": round(cpu, 1),
+        "clips_per_cpu_s": round(clips / cpu, 1),
         "pss_mb": {"first_fifth_over": later[0], "end": later[-1], "highest": max(later)} if later else None,
         "pss_mb_over_time": samples[:: max(1, len(samples) // 20)],
     }
@@ -262,21 +265,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--frames", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="0: only what --clips asks for")
     parser.add_argument("--repeats", type=int, default=15, help="runs of a case in a round; their median counts")
     parser.add_argument("--clips", type=int, default=0, help="cached clips to predict in a folder")
     options = parser.parse_args()
     load, before = Load(), os.getloadavg()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        cases = network_cases(options, folder)
-        cases |= predict_cases(folder, synthetic_poses(0))
-        results = measure(cases, options, load)
-        names = [f"{size}-{LAYOUTS[0]}-{kind}" for size in SIZES for kind in ("tfam", "plain")]
-        profiles = {name: profile(folder / f"{name}.onnx", LAYOUTS[0], options.frames) for name in names}
+        results, profiles = {}, {}
+        if options.rounds:
+            cases = network_cases(options, folder)
+            cases |= predict_cases(folder, synthetic_poses(0))
+            results = measure(cases, options, load)
+            names = [f"{size}-{LAYOUTS[0]}-{kind}" for size in SIZES for kind in ("tfam", "plain")]
+            profiles = {name: profile(folder / f"{name}.onnx", LAYOUTS[0], options.frames) for name in names}
         sizes = {path.stem: path.stat().st_size for path in sorted(folder.glob("*.onnx"))}
-        nano = folder / f"nano-{LAYOUTS[1]}-tfam.onnx"
-        folders = throughput(nano, options.clips, folder) if options.clips else None
+        folders = throughput(options.clips, folder) if options.clips else None
+    load.note()
     report = {
         "results": results,
         "profile": profiles,
