@@ -45,6 +45,12 @@ def test_a_port_that_is_taken_is_one_line(model, capfd):
     assert "something listens at 127.0.0.1" in printed
 
 
+def test_two_models_are_one_too_many(model, capfd):
+    code, printed = run(capfd, model, model)
+    assert code == 2
+    assert printed == "error: Expected one `model`, but got 2.\n"
+
+
 def test_a_model_that_is_none_is_one_line(tmp_path, capfd):
     (tmp_path / "model.onnx").write_bytes(b"no model")
     code, printed = run(capfd, tmp_path / "model.onnx")
