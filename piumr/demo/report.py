@@ -48,16 +48,18 @@ def landmarks_for(card: ModelCard) -> tuple[Landmarks, Layout]:
 def describe_model(card: ModelCard) -> dict[str, Any]:
     """What a model knows and how that was measured, for people to read."""
     groups: dict[str, list[str]] = {}
+    parameters = card.summary.get("parameters")
     for index, name in enumerate(card.class_names):
         group = "" if card.coarse is None or card.coarse_names is None else card.coarse_names[card.coarse[index]]
         groups.setdefault(group, []).append(name)
     return {
         "knows": _knows(card),
-        "caution": "The model knows synthetic persons only." if card.summary.get("dataset") == "synthetic" else "",
+        "notice": card.notice,
+        "licence": card.licence,
         "measured": _measured(card.summary),
         "classes": [{"group": group, "names": names} for group, names in groups.items()],
         "layout": card.layout.name,
-        "parameters": card.summary.get("parameters"),
+        "parameters": parameters if isinstance(parameters, int) else None,
         "version": card.version,
     }
 
@@ -111,15 +113,9 @@ def encode(array: NDArray[Any]) -> str:
 
 
 def _knows(card: ModelCard) -> str:
-    """One or two sentences: which classes, learned from whom."""
-    classes = f"{len(card.class_names)} actions"
-    data = card.summary.get("dataset")
-    if data == "synthetic":
-        return (
-            f"It knows {classes} of synthetic persons only, that is of generated skeletons, and has never seen a real "
-            "person. What it says of your video is a demonstration, not a measurement."
-        )
-    return f"It knows {classes}, learned from {data}." if data else f"It knows {classes}; its file does not say whose."
+    """One sentence: how many classes, learned from what."""
+    trained_on = f"learned from “{card.trained_on}”" if card.trained_on else "and its file does not say from what"
+    return f"It knows {len(card.class_names)} actions, {trained_on}."
 
 
 def _measured(summary: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ export class Camera {
     }
     this.skeleton = skeleton;
     try {
+      if (this.cancelled) return null;
       this.video = Object.assign(document.createElement("video"), {muted: true, playsInline: true, srcObject: this.stream});
       await this.video.play();
       return await this.talk(onReady);
@@ -53,7 +54,7 @@ export class Camera {
         result: ({result}) => resolve(result),
         error: ({error}) => reject(new Error(error)),
       };
-      this.cancel = () => resolve(null);
+      this.end = () => resolve(null);
       this.socket.onmessage = ({data}) => {
         const message = JSON.parse(data);
         messages[message.kind](message);
@@ -64,6 +65,11 @@ export class Camera {
       this.socket.onclose = null;
       this.socket.close();
     });
+  }
+
+  cancel() {
+    this.cancelled = true;
+    this.end?.();
   }
 
   stop() {

@@ -90,10 +90,11 @@ async function watch() {
 function describe({model, limits}) {
   byId("knows").textContent = model.knows;
   for (const note of document.querySelectorAll(".caution")) {
-    note.textContent = model.caution;
-    note.hidden = !model.caution;
+    note.textContent = model.notice;
+    note.hidden = !model.notice;
   }
-  byId("measured").textContent = [model.measured, model.parameters && `${model.parameters.toLocaleString("en")} parameters.`].filter(Boolean).join(" ");
+  byId("measured").textContent = [model.measured, model.parameters && `${model.parameters.toLocaleString("en")} parameters.`,
+    model.licence && `Terms of what it was trained on: ${model.licence}.`].filter(Boolean).join(" ");
   const count = model.classes.reduce((sum, {names}) => sum + names.length, 0);
   byId("classes-title").textContent = `All ${count} actions`;
   byId("classes").replaceChildren(...model.classes.map(({group, names}) =>
@@ -109,7 +110,7 @@ byId("file").addEventListener("change", event => {
 byId("webcam").addEventListener("click", watch);
 byId("cancel").addEventListener("click", () => {
   abort?.abort();
-  camera?.cancel?.();
+  camera?.cancel();
 });
 byId("stop").addEventListener("click", () => {
   camera?.stop();

@@ -1,6 +1,6 @@
 // Time: of the video where the browser can play it, of a clock of our own where it cannot.
 
-const LOAD_SECONDS = 4000;
+const LOAD_MILLISECONDS = 8000;
 
 export class Player {
   constructor(video, onTime, onState) {
@@ -39,7 +39,7 @@ export class Player {
     const loaded = new Promise(resolve => {
       video.onloadeddata = () => resolve(video.videoWidth > 0);
       video.onerror = () => resolve(false);
-      setTimeout(() => resolve(false), LOAD_SECONDS);
+      setTimeout(() => resolve(false), LOAD_MILLISECONDS);
     });
     video.src = this.address;
     return loaded;

@@ -13,17 +13,18 @@ from piumr.model import ActionNet, ModelConfig
 from pose_extract.schema import PoseSequence
 
 aiohttp = pytest.importorskip("aiohttp")
+NOTICE = "This model knows only <synthetic> persons."
 CLASSES = ("nod", "wave", "<b>shrug</b>", "rub eyes", "fold arms", "tap foot", "lean", "point")
 
 
 @pytest.fixture(scope="session")
 def make_card():
-    """``make_card(layout name, coordinates, summary)`` gives the card of a model."""
+    """``make_card(layout name, coordinates, summary, **texts)`` gives the card of a model."""
 
-    def make(layout="mediapipe-75", coordinates="image", summary=None):
+    def make(layout="mediapipe-75", coordinates="image", summary=None, **texts):
         coarse = (1, 0, 2, 0, 0, 3, 2, 0)
         names = ("arms", "head", "torso", "legs")
-        return ModelCard(CLASSES, get_layout(layout), 16, coordinates, coarse, names, summary or {})
+        return ModelCard(CLASSES, get_layout(layout), 16, coordinates, coarse, names, summary or {}, **texts)
 
     return make
 
@@ -36,8 +37,9 @@ def model(make_card, tmp_path_factory):
     net = ActionNet(get_layout("mediapipe-75"), len(CLASSES), 2, config, tfam=False).eval()
     torch.nn.init.normal_(net.backbone.classifier.weight, std=10)
     path = tmp_path_factory.mktemp("model") / "model.onnx"
-    facts = {"dataset": "synthetic", "accuracy": 0.456, "test_clips": 832, "person_disjoint": True}
-    export_onnx(net, make_card(summary=facts), path)
+    facts = {"accuracy": 0.456, "test_clips": 832, "person_disjoint": True, "parameters": 1234}
+    texts = {"trained_on": "Synthetic <i>persons</i>", "licence": "own", "notice": NOTICE}
+    export_onnx(net, make_card(summary=facts, **texts), path)
     return path
 
 

@@ -19,6 +19,7 @@ from piumr.demo.report import (
     landmarks_for,
 )
 from piumr.errors import PiumrError
+from piumr.inference import Recognizer
 from piumr.inference.segments import find_segments
 from piumr.inference.windows import slide
 from piumr.layouts import get_layout
@@ -88,11 +89,11 @@ def test_downloads_hold_what_is_shown(report, recognizer, poses, tmp_path):
     assert again.meta == poses.meta
 
 
-def test_a_model_of_synthetic_persons_says_so_plainly(recognizer):
+def test_what_a_card_says_is_told(recognizer):
     about = describe_model(recognizer.card)
-    assert "8 actions of synthetic persons only" in about["knows"]
-    assert "has never seen a real person" in about["knows"]
-    assert about["caution"] == "The model knows synthetic persons only."
+    assert about["knows"] == "It knows 8 actions, learned from “Synthetic <i>persons</i>”."
+    assert about["notice"] == "This model knows only <synthetic> persons."
+    assert (about["licence"], about["parameters"]) == ("own", 1234)
     assert (
         about["measured"] == "On 832 test clips of persons it was not trained on, its first answer was right for 46 %."
     )
@@ -100,23 +101,27 @@ def test_a_model_of_synthetic_persons_says_so_plainly(recognizer):
     assert groups["arms"] == ["wave", "rub eyes", "fold arms", "point"]
 
 
+def test_the_shipped_model_says_plainly_that_it_knows_synthetic_persons_only():
+    card = Recognizer().card
+    about = describe_model(card)
+    assert "only synthetic persons" in about["notice"]
+    assert "Synthetic persons" in about["knows"]
+    assert landmarks_for(card)[0] == "holistic"
+
+
 @pytest.mark.parametrize(
-    ("summary", "knows", "measured"),
+    ("summary", "measured"),
     [
-        ({}, "does not say whose", "states no accuracy"),
-        ({"dataset": "ma52"}, "learned from ma52", "states no accuracy"),
-        (
-            {"dataset": "ma52", "accuracy": 0.6, "test_clips": 5586},
-            "ma52",
-            "5,586 test clips of persons it was trained",
-        ),
-        ({"dataset": "ma52", "accuracy": "high", "test_clips": None}, "ma52", "states no accuracy"),
+        ({}, "states no accuracy"),
+        ({"accuracy": 0.6, "test_clips": 5586}, "5,586 test clips of persons it was trained on as well"),
+        ({"accuracy": "high", "test_clips": None, "parameters": [1]}, "states no accuracy"),
     ],
 )
-def test_any_card_gives_a_sentence(make_card, summary, knows, measured):
+def test_any_card_gives_a_sentence(make_card, summary, measured):
     about = describe_model(make_card(summary=summary))
-    assert knows in about["knows"]
-    assert about["caution"] == ""
+    assert about["knows"] == "It knows 8 actions, and its file does not say from what."
+    assert about["notice"] == ""
+    assert about["parameters"] is None
     assert measured in about["measured"]
 
 

@@ -57,13 +57,13 @@ def test_the_page_asks_nobody_else():
         assert "https://" not in text
 
 
-def test_what_the_model_knows_is_told(talk):
+def test_what_the_model_knows_is_told(talk, recognizer):
     async def ask(client, _):
         async with client.get("/api/model") as response:
             return await response.json()
 
     about = talk(ask)
-    assert "synthetic persons only" in about["model"]["knows"]
+    assert about["model"]["notice"] == recognizer.card.notice != ""
     assert len(about["skeleton"]["parts"]) == 75
     assert about["limits"] == {"bytes": 2 * 1024**3, "seconds": 600}
 
@@ -210,3 +210,10 @@ def test_a_video_without_people_is_one_line(talk, shared_data, tmp_path):
     writer.release()
     _, lines = analyse(talk, (tmp_path / "grey.avi").read_bytes())
     assert lines[-1]["error"] == "No person was seen in this video, so there is nothing to predict."
+
+
+def test_the_page_is_in_the_wheel():
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    root = PAGE.parents[2]
+    inside = {file.distribution_path for file in wheel.WheelBuilder(str(root)).recurse_included_files()}
+    assert {path.relative_to(root).as_posix() for path in PAGE.iterdir()} <= inside
