@@ -32,7 +32,7 @@ function figureCard(name, value, small, interval, main) {
   return card;
 }
 function headline() {
-  const cards = data.headline.filter(row => !row.part).map((row, i) =>
+  const cards = data.headline.filter(row => !row.part && (row.name !== "top-5" || data.classes.length > 5)).map((row, i) =>
     figureCard(row.name, (100 * row.value).toFixed(1), "%", [row.interval?.[0], row.interval?.[1], row.value], i === 0));
   cards.push(figureCard("calibration error", (100 * data.reliability.error).toFixed(1), "%"));
   cards.push(figureCard("parameters", facts.parameters >= 1e5 ? (facts.parameters / 1e6).toFixed(2) : number.format(facts.parameters), facts.parameters >= 1e5 ? "million" : ""));
