@@ -156,8 +156,8 @@ def _show(scored: Scored, costs: Sequence[tuple[str, str]] = ()) -> None:
         table.add_row(name, f"{100 * value:.1f}", between)
     screen = Console(highlight=False, markup=False, soft_wrap=True)
     screen.print(table)
-    for name, value in costs:
-        screen.print(f"{name}: {value}.")
+    for name, cost in costs:
+        screen.print(f"{name}: {cost}.")
     if intervals is not None:
         screen.print(
             f"Intervals: bootstrap over {intervals.units} {intervals.unit}, {intervals.samples} samples, seed "

@@ -117,8 +117,8 @@ def _data(path: Path) -> DataConfig | None:
     except (yaml.YAMLError, AttributeError, TypeError, KeyError, RecursionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise PiumrError(f"{path}: expected the configuration of a run, but it cannot be read ({reason}).") from None
-    return DataConfig(**{name: Path(value) if name in ("data", "poses", "labels") else value
-                         for name, value in given.items()})  # fmt: skip
+    values = {name: Path(value) if name in ("data", "poses", "labels") else value for name, value in given.items()}
+    return DataConfig(**values)
 
 
 def _rows(path: Path, column: str) -> list[dict[str, str | None]]:

@@ -39,16 +39,20 @@ class Scored:
 
     def headline(self) -> list[tuple[str, float, Interval | None]]:
         """Name, value and interval of each figure that is known; the parts of one begin with spaces."""
-        metrics, intervals = self.metrics.pooled, self.intervals
+        metrics = self.metrics.pooled
+
+        def interval(name: str) -> Interval | None:
+            return getattr(self.intervals, name, None)
+
         rows: list[tuple[str, float | None, Interval | None]] = [
-            ("accuracy", metrics.accuracy, intervals and intervals.accuracy),
-            ("top-5", metrics.top5, intervals and intervals.top5),
-            ("macro F1", metrics.macro_f1, intervals and intervals.macro_f1),
+            ("accuracy", metrics.accuracy, interval("accuracy")),
+            ("top-5", metrics.top5, interval("top5")),
+            ("macro F1", metrics.macro_f1, interval("macro_f1")),
         ]
         if metrics.f1_mean is not None:
             parts = metrics.f1_mean
             rows += [
-                ("F1_mean", parts.mean, intervals and intervals.f1_mean),
+                ("F1_mean", parts.mean, interval("f1_mean")),
                 ("  body macro F1", parts.body_macro, None),
                 ("  body micro F1", parts.body_micro, None),
                 ("  action macro F1", parts.action_macro, None),
@@ -57,12 +61,12 @@ class Scored:
         if metrics.persons is not None:
             persons = metrics.persons
             rows += [
-                (f"mean of {persons.persons} persons", persons.mean, intervals and intervals.person_mean),
+                (f"mean of {persons.persons} persons", persons.mean, interval("person_mean")),
                 ("std over persons", persons.std, None),
                 ("worst tenth of persons", persons.worst_decile, None),
                 ("worst person", persons.worst, None),
             ]
-        return [(name, value, interval) for name, value, interval in rows if value is not None]
+        return [(name, value, between) for name, value, between in rows if value is not None]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types for a JSON file."""

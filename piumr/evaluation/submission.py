@@ -96,7 +96,7 @@ def _scores(run: TrainedRun, declaration: Declaration, clips: SkeletonSet) -> to
             f"{run.folder} knows {len(columns)} of them."
         )
     test_set = TestSet(declaration, clips.table, ClipStore.pack(mapped, run.card.frames))
-    return predict_clips(run, test_set, everything)[:, columns]
+    return predict_clips(run, test_set, everything)[:, columns].softmax(dim=1)
 
 
 def _with_coarse(declaration: Declaration) -> Declaration:

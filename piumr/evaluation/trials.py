@@ -46,7 +46,10 @@ class Trial:
 
 
 def evaluate_runs(
-    folders: Sequence[Path], given: Mapping[str, Any] | None = None, loaded: TestSet | None = None
+    folders: Sequence[Path],
+    given: Mapping[str, Any] | None = None,
+    loaded: TestSet | None = None,
+    logits: Tensor | None = None,
 ) -> Evaluation:
     """Predict the test clips of one or more runs and compute all figures.
 
@@ -58,6 +61,7 @@ def evaluate_runs(
         folders: run folders.
         given: options of :class:`piumr.data.source.DataConfig` that the user gave; the runs' own for the others.
         loaded: the set, where it is in memory already.
+        logits: (n, K) of the only run's own test clips, where they are known already.
 
     Raises:
         PiumrError: if a run, the set or the options are wrong, or the test clips of two runs overlap in part.
@@ -72,16 +76,16 @@ def evaluate_runs(
         key = (run.card.layout, run.card.frames, run.card.coordinates, replace(config, protocol="", fold=1))
         if key not in sets:
             sets[key] = loaded or _load(run, config, options)
-        trials.append(_try(run, sets[key], options))
+        trials.append(_try(run, sets[key], options, logits))
     return _assess(trials)
 
 
 def predict_clips(run: TrainedRun, test_set: TestSet, test: np.ndarray) -> Tensor:
-    """Probabilities float32 (n, K) of the model's own classes, on the CPU."""
+    """Logits float32 (n, K) of the model's own classes, on the CPU."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     logits = predict(run.net.to(device), test_set.store.to(device), test)
     run.net.cpu()
-    return logits.softmax(dim=1)
+    return logits
 
 
 def _load(run: TrainedRun, config: DataConfig, given: Mapping[str, Any]) -> TestSet:
@@ -97,14 +101,13 @@ def _load(run: TrainedRun, config: DataConfig, given: Mapping[str, Any]) -> Test
         ) from None
 
 
-def _try(run: TrainedRun, test_set: TestSet, given: Mapping[str, Any]) -> Trial:
+def _try(run: TrainedRun, test_set: TestSet, given: Mapping[str, Any], logits: Tensor | None) -> Trial:
     """Predict a run's test clips, as probabilities of the classes that the set has."""
     chosen = choose_clips(run, test_set.declaration, test_set.table, given)
     clips, columns, note = match_classes(run.card, test_set.table, chosen.split.test)
-    probabilities = predict_clips(run, test_set, chosen.split.test)[:, columns]
-    total = probabilities.sum(dim=1, keepdim=True)
-    uniform = torch.full_like(probabilities, 1 / len(columns))
-    probabilities = torch.where(total > 0, probabilities / total.clamp(min=1e-30), uniform)
+    if logits is None:
+        logits = predict_clips(run, test_set, chosen.split.test)
+    probabilities = logits[:, columns].softmax(dim=1)
     return Trial(run, test_set, chosen, clips, probabilities, (*chosen.notes, test_set.note, note))
 
 

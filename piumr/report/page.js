@@ -17,7 +17,7 @@ function svg(tag, attributes = {}, ...children) {
 
 const number = new Intl.NumberFormat("en");
 const names = new Intl.Collator("en", {numeric: true});
-const percent = (share, digits = 1) => (100 * share).toFixed(digits) + " %";
+const percent = (share, digits = 1) => (100 * share).toFixed(digits) + "\u00a0%";
 const count = (n, word, words = word + "s") => `${number.format(n)} ${n === 1 ? word : words}`;
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const clipsOf = c => clipCounts[c];

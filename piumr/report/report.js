@@ -32,7 +32,7 @@ function figureCard(name, value, small, interval, main) {
   return card;
 }
 function headline() {
-  const cards = data.headline.filter(row => !row.part).map((row, i) =>
+  const cards = data.headline.filter(row => !row.part && (row.name !== "top-5" || data.classes.length > 5)).map((row, i) =>
     figureCard(row.name, (100 * row.value).toFixed(1), "%", [row.interval?.[0], row.interval?.[1], row.value], i === 0));
   cards.push(figureCard("calibration error", (100 * data.reliability.error).toFixed(1), "%"));
   cards.push(figureCard("parameters", facts.parameters >= 1e5 ? (facts.parameters / 1e6).toFixed(2) : number.format(facts.parameters), facts.parameters >= 1e5 ? "million" : ""));
@@ -56,7 +56,7 @@ function tables() {
   if (parts.length) place.append(table("F1_mean is the mean of", parts.map(row => row.name), [parts.map(row => percent(row.value))]));
   if (data.members.length > 1) place.append(table("Runs", ["run", "method", "streams", "clips", "accuracy", "macro F1", "parameters"],
     data.members.map(one => [one.name, one.method ?? "", one.streams.join(" + "), number.format(one.clips), percent(one.accuracy), percent(one.macro_f1), number.format(one.parameters)])));
-  if (data.folds.length) place.append(table(`Folds (standard deviation of the accuracy ${(100 * data.std.accuracy).toFixed(1)})`, ["fold", "clips", "accuracy", "macro F1"],
+  if (data.folds.length && data.folds.length !== data.members.length) place.append(table(`Folds (standard deviation of the accuracy ${(100 * data.std.accuracy).toFixed(1)})`, ["fold", "clips", "accuracy", "macro F1"],
     data.folds.map(one => [one.name, number.format(one.clips), percent(one.accuracy), percent(one.macroF1)])));
 }
 

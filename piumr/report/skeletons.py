@@ -2,8 +2,8 @@
 
 A class's **typical** clip is, among its test clips that are recognised, the one whose confidence is nearest to their
 median: neither the easiest nor the hardest. Where none is recognised it is the clip in which the model came nearest.
-**Errors** are the wrong predictions of the highest confidence, at most :data:`SAME` of one confusion. What is played is
-what the model saw: the clip after normalising and resampling, holes filled.
+**Errors** are the wrong predictions of the highest confidence, at most :data:`SAME` of one confusion, or more where
+there are few confusions. What is played is what the model saw: the clip after normalising and resampling, holes filled.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ERRORS = 24
 """Errors that are played, at most."""
 
 SAME = 2
-"""Errors of one confusion, at most."""
+"""Errors of one confusion, at most, where there are confusions enough."""
 
 TYPICAL = 80
 """Classes whose typical clip is played, at most: the worst."""
@@ -44,7 +44,7 @@ def skeletons(evaluation: Evaluation) -> dict[str, Any]:
     """The clips to play with their skeletons, and which of them are errors and which typical."""
     layout, frames = evaluation.store.layout, min(evaluation.store.frames, FRAMES)
     room = max(2, BUDGET // (frames * len(layout) * 4))
-    errors = choose_errors(evaluation, min(ERRORS, room // 3))
+    errors, same = choose_errors(evaluation, min(ERRORS, room // 3))
     typical = choose_typical(evaluation, errors, min(TYPICAL, room - len(errors)))
     rows = list(dict.fromkeys([*errors, *typical.values()]))
     place = {row: i for i, row in enumerate(rows)}
@@ -55,27 +55,29 @@ def skeletons(evaluation: Evaluation) -> dict[str, Any]:
         "errors": [place[row] for row in errors],
         "typical": [None if c not in typical else place[typical[c]] for c in range(len(evaluation.clips.class_names))],
         "wrong": wrong,
-        "same": SAME,
+        "same": same,
         "fps": evaluation.fps,
         "modelFrames": evaluation.store.frames,
     }
 
 
-def choose_errors(evaluation: Evaluation, limit: int) -> list[int]:
-    """Rows of the wrong predictions of the highest confidence, the most confident first."""
+def choose_errors(evaluation: Evaluation, limit: int) -> tuple[list[int], int]:
+    """Rows of the wrong predictions of the highest confidence, and how many of one confusion there may be."""
     confidence, predicted = (values.numpy() for values in evaluation.probabilities.max(dim=1))
     labels = evaluation.clips.labels
+    confusions = len(set(zip(labels.tolist(), predicted.tolist(), strict=True)) - {(c, c) for c in labels.tolist()})
+    same = max(SAME, math.ceil(limit / max(confusions, 1)))
     seen: dict[tuple[int, int], int] = {}
     chosen: list[int] = []
     for row in np.argsort(-confidence, kind="stable"):
         pair = int(labels[row]), int(predicted[row])
-        if pair[0] == pair[1] or seen.get(pair, 0) == SAME:
+        if pair[0] == pair[1] or seen.get(pair, 0) == same:
             continue
         if len(chosen) == limit:
             break
         seen[pair] = seen.get(pair, 0) + 1
         chosen.append(int(row))
-    return chosen
+    return chosen, same
 
 
 def choose_typical(evaluation: Evaluation, errors: list[int], limit: int) -> dict[int, int]:

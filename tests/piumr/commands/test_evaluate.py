@@ -2,12 +2,15 @@
 
 import csv
 import json
+import shutil
 import zipfile
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import f1_score
 
+from piumr.checkpoint import load_checkpoint, save_checkpoint
 from piumr.commands.console import run_command
 from piumr.data.declaration import load_declaration
 from piumr.data.protocols import make_splits
@@ -191,3 +194,114 @@ def test_bad_usage_is_one_line_and_exit_code_2(tmp_path, labels, capfd):
         assert message in printed, (arguments, printed)
         assert "Traceback" not in printed
     assert not (tmp_path / "s.zip").exists()
+
+
+TINY = (
+    '--model.backbone_options={"channels": [12, 16], "depths": [1, 1], "strides": [1, 2]}',
+    "--model.frames=16",
+    "--optim.epochs=2",
+    "--optim.batch_size=6",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, toy_set):
+    """A container of skeletons with a declaration, a run on its first fold as training leaves it, and one like it."""
+    root = tmp_path_factory.mktemp("trained")
+    np.savez(
+        root / "toy.npz",
+        frames=np.where(toy_set.valid[..., None], toy_set.points, np.nan),
+        offsets=toy_set.offsets,
+        label=toy_set.labels,
+        subject=np.array(toy_set.persons),
+        sample_id=np.array(toy_set.names),
+        class_names=np.array(toy_set.class_names),
+        joint_names=np.array(toy_set.layout.joints),
+    )
+    (root / "dataset.toml").write_text(
+        'title = "Toy"\ncitation = "none"\nlicence = "none"\nsource = "none"\nformat = "npz"\n'
+        'layout = "mediapipe-33"\nprotocol = "leave-one-person-out"\n[options]\nfile = "toy.npz"\n'
+        '[person]\ncolumn = "subject"\nnote = "Made up."\n'
+    )
+    arguments = ["--dataset", str(root / "dataset.toml"), "--out", str(root / "run0"), *TINY]
+    with pytest.raises(SystemExit) as left:
+        run_command("piumr-train-gcn", "piumr.commands.train", "train", arguments)
+    assert left.value.code == 0
+    shutil.copytree(root / "run0", root / "run1")
+    net, card = load_checkpoint(root / "run0" / "checkpoint.pt")
+    for parameter in net.parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    save_checkpoint(root / "run1" / "checkpoint.pt", net, card)
+    return root
+
+
+def test_a_trained_run(trained, capfd):
+    folder = trained / "run0"
+    trained_figures = json.loads((folder / "metrics.json").read_text())["test"]
+    before = list(csv.DictReader((folder / "predictions.csv").open()))
+    assert run(folder) == 0
+    printed = capfd.readouterr()
+    report = json.loads((folder / "evaluation.json").read_text())
+    assert report["persons"] == trained_figures["persons"]
+    for name in ("accuracy", "macro_f1", "top5"):
+        assert report[name] == pytest.approx(trained_figures[name])
+        assert f"{100 * report[name]:.1f}" in printed.out
+    assert report["latency_ms"] == report["runs"][0]["latency_ms"]["median"] > 0
+    assert "Latency of one clip" in printed.out
+    assert "No test person was in training." in printed.out
+    assert "Note: Made up." in printed.out
+    assert "report.html in a browser" in printed.err
+    again = list(csv.DictReader((folder / "predictions.csv").open()))
+    assert [row["clip"] for row in again] == [row["clip"] for row in before]
+    for row, other in zip(again, before, strict=True):
+        assert float(row["confidence"]) == pytest.approx(float(other["confidence"]), abs=2e-4)
+    assert "A toy" not in (folder / "report.html").read_text()
+    assert '"title":"Toy"' in (folder / "report.html").read_text()
+    assert run("--predictions", folder / "predictions.csv", "--dataset", trained / "dataset.toml") == 0
+    assert f"{100 * report['accuracy']:.1f}" in capfd.readouterr().out  # the two ways to evaluate agree
+
+
+def test_an_ensemble_and_other_clips(trained, tmp_path, capfd):
+    runs = trained / "run0", trained / "run1"
+    assert run(*runs) == 0
+    printed = capfd.readouterr().out
+    assert "2 networks together" in printed
+    assert "the runs by themselves" in printed
+    report = json.loads((trained / "run0" / "evaluation-with-run1" / "evaluation.json").read_text())
+    assert report["ensemble"] == 2
+    assert report["latency_ms"] == pytest.approx(sum(one["latency_ms"]["median"] for one in report["runs"]))
+    assert run(trained / "run0", "--fold", 2) == 0
+    printed = capfd.readouterr().out
+    assert "12 of 12 test clips trained run0" in printed
+    assert "NOT person-independent" in printed
+    assert (trained / "run0" / "evaluation-2" / "report.html").is_file()
+    out = tmp_path / "new" / "folder"
+    for _ in range(2):  # an earlier evaluation may be replaced
+        assert run(*runs, "--out", out) == 0
+    assert {path.name for path in out.iterdir()} == {"evaluation.json", "predictions.csv", "report.html"}
+
+
+def test_bad_runs_are_one_line_and_exit_code_2(trained, tmp_path, capfd):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "report.html").write_text("mine")
+    (tmp_path / "file").write_text("")
+    folder = trained / "run0"
+    for arguments, message in (
+        ((folder, "--predictions", folder / "predictions.csv"), "but got both"),
+        ((tmp_path / "none",), "is no folder"),
+        ((tmp_path,), "checkpoint.pt"),
+        ((folder, folder), "each once"),
+        ((folder, "--fold", 9), "1..4"),
+        ((folder, "--protocol", "x"), "Expected a protocol among"),
+        ((folder, "--dataset", "imaginary"), "utd_mhad"),
+        ((folder, "--data", tmp_path), "toy.npz"),
+        ((folder, "--out", tmp_path / "mine"), "earlier evaluation"),
+        ((folder, "--out", tmp_path / "file"), "is a file"),
+        ((folder, "--layout", "coco-17"), "which the model was trained on"),
+        ((folder, "--submission", tmp_path / "s.zip"), "coarse classes"),
+    ):
+        assert run(*arguments) == 2, arguments
+        printed = capfd.readouterr().err
+        assert message in printed, (arguments, printed)
+        assert "Traceback" not in printed
+    assert (tmp_path / "mine" / "report.html").read_text() == "mine"

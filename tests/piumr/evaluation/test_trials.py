@@ -113,12 +113,16 @@ def test_other_clips_than_its_own_and_what_training_knew_of_them(folds):
         evaluate_runs([folds["joint", 1]], {"fold": 9})
 
 
-def test_a_set_in_memory_is_not_read_again(folds, poses, monkeypatch):
-    run = load_run(folds["joint", 1])
-    declaration, table, store = load_packed(run.data, 16)
+def test_what_is_in_memory_is_neither_read_nor_predicted_again(folds, monkeypatch):
+    expected = evaluate_runs([folds["joint", 1]])
+    declaration, table, store = load_packed(load_run(folds["joint", 1]).data, 16)
     monkeypatch.setattr("piumr.evaluation.trials.load_for", None)
-    found = evaluate_runs([folds["joint", 1]], loaded=TestSet(declaration, table, store))
-    assert len(found.clips) == 12
+    monkeypatch.setattr("piumr.evaluation.trials.predict", None)
+    logits = expected.probabilities.log() + 3
+    found = evaluate_runs([folds["joint", 1]], loaded=TestSet(declaration, table, store), logits=logits)
+    torch.testing.assert_close(found.probabilities, expected.probabilities)
+    assert found.clips.names == expected.clips.names
+    assert found.scored.metrics == expected.scored.metrics
 
 
 def test_no_run_and_the_same_twice(folds):

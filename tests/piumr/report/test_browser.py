@@ -44,9 +44,8 @@ def find(browser, selector):
 
 
 def texts(browser, selector):
-    return browser.execute_script(
-        "return [...document.querySelectorAll(arguments[0])].map(n => n.textContent)", selector
-    )
+    script = "return [...document.querySelectorAll(arguments[0])].map(n => n.textContent.replaceAll('\\u00a0', ' '))"
+    return browser.execute_script(script, selector)
 
 
 def wait(browser, condition):
@@ -94,7 +93,7 @@ def test_figures_lists_and_safety(browser, page, toy):
     find(browser, "#sort-classes").send_keys("order of the set")
     assert texts(browser, "#class-bars .label") == [EVIL, "nod", "wave"]
     assert len(texts(browser, "#curves figure")) == 3  # loss, accuracy, and a quantity nobody told the page about
-    assert re.fullmatch(r"toy: [\d.]+ % of 48 clips", browser.title)
+    assert re.fullmatch(r"toy: [\d.]+\s% of 48 clips", browser.title)
     assert browser.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     requested = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
@@ -280,7 +279,7 @@ def contrast(browser, selector):
     colours = browser.execute_script(
         """
         const node = document.querySelector(arguments[0]);
-        let behind = node.matches(".stage figcaption") ? node.parentElement.querySelector("canvas") : node;
+        let behind = node;
         while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
         return [getComputedStyle(node).color, getComputedStyle(behind).backgroundColor];
         """,
