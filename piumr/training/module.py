@@ -18,6 +18,7 @@ from piumr.model import ActionNet
 from piumr.ranks import copy_buffers_from_first, mean_over_ranks
 from piumr.rivals import DSU, FocalLoss, GroupDRO, MixStyle, VREx
 from piumr.training.config import TrainConfig
+from piumr.training.transfer import at_their_rates
 
 FEATURE_RIVALS: dict[str, type[nn.Module]] = {"mixstyle": MixStyle, "dsu": DSU}
 RISK_RIVALS: dict[str, type[nn.Module]] = {"groupdro": GroupDRO, "vrex": VREx}
@@ -46,6 +47,8 @@ class ActionModule(lightning.LightningModule):
     """
 
     logits: Tensor
+    inherited: frozenset[str] = frozenset()
+    """Names of the network's parameters that were taken over from another run and learn slower."""
 
     def __init__(
         self, net: ActionNet, config: TrainConfig, steps_per_epoch: int, persons: Tensor | None = None
@@ -135,8 +138,10 @@ class ActionModule(lightning.LightningModule):
         plain: list[nn.Parameter] = []
         for parameter in self.parameters():
             (decayed if parameter.ndim in (2, 4) else plain).append(parameter)
+        groups = [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        names = {parameter: name for name, parameter in self.net.named_parameters()}
         optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            at_their_rates(groups, names, self.inherited, self.config.init_rate * optim.learning_rate),
             lr=optim.learning_rate,
             fused=True,
         )
