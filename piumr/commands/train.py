@@ -28,6 +28,8 @@ def train(
     overwrite: bool = False,
     seed: int = 0,
     precision: Precision = "auto",
+    channels_last: bool = False,
+    compile: bool = False,
     model: ModelConfig = ModelConfig(),  # noqa: B008
     optim: OptimConfig = OptimConfig(),  # noqa: B008
     terms: MethodConfig = MethodConfig(),  # noqa: B008
@@ -51,7 +53,9 @@ def train(
         out: run folder; the first free one of runs/1, runs/2, ... if not given.
         overwrite: replace the files of an earlier run in the run folder.
         seed: of the initial weights, the batches and the augmentation.
-        precision: auto is bf16-mixed on a GPU that has it, else 32-true.
+        precision: auto is bf16-mixed on a GPU that has it, else 32-true; a CPU with bf16 instructions is faster with it.
+        channels_last: keep features channel by channel in memory, for a GPU's tensor cores; slower on a CPU.
+        compile: torch.compile the network, which takes a minute or more before the first step.
         model: the network.
         optim: the schedule.
         terms: weights of the method's terms.
@@ -62,7 +66,7 @@ def train(
         built_in = "the built-in synthetic persons, since there is no folder poses/ here"
         which = built_in if chosen.is_synthetic else f"the poses in {chosen.pose_folder}"
         console.print(f"No --dataset given: training on {which}.")
-    config = TrainConfig(method, model, optim, terms, augmentation, seed, precision)
+    config = TrainConfig(method, model, optim, terms, augmentation, seed, precision, channels_last, compile)
     _summarise(train_run(chosen, config, select, out, console, overwrite))
     return 0
 

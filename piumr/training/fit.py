@@ -20,6 +20,7 @@ from piumr.data.store import ClipStore
 from piumr.model import ActionNet
 from piumr.training.averaging import MovingAverage
 from piumr.training.config import TrainConfig
+from piumr.training.memory import keep_freed_memory
 from piumr.training.module import ActionModule, ema_decay
 
 
@@ -59,6 +60,7 @@ def fit(
         PiumrError: if the loss stops being a number or the configuration fits no network.
     """
     lightning.seed_everything(config.seed, workers=True, verbose=False)
+    keep_freed_memory()
     net = make_net(store, config)
     data = ClipBatches(
         store,
