@@ -53,7 +53,7 @@ def train(
         out: run folder; the first free one of runs/1, runs/2, ... if not given.
         overwrite: replace the files of an earlier run in the run folder.
         seed: of the initial weights, the batches and the augmentation.
-        precision: auto is bf16-mixed on a GPU that has it, else 32-true; a CPU with bf16 instructions is faster with it.
+        precision: auto is bf16-mixed on a GPU that has it, else 32-true; faster on a CPU with bf16, too.
         channels_last: keep features channel by channel in memory, for a GPU's tensor cores; slower on a CPU.
         compile: torch.compile the network, which takes a minute or more before the first step.
         model: the network.
