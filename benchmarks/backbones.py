@@ -4,10 +4,12 @@ Every model is measured once in every round, so that a ratio compares figures of
 machine has other work. Inference runs the deployed form. CTR-GCN and ST-GCN++ are measured a second time in a plain
 form: the same function of the same weights as it is commonly written, one convolution for each subset and branch,
 frames averaged after they are convolved, norms apart. That the two are the same is checked before anything is timed.
+Training is measured in bf16 autocast as well; the plain forms are not, so that its ratio says what both bring together.
 One JSON file is written: medians and spread, ratios, parameters, multiply-accumulates, versions, threads, dtype, and
-the load of the machine.
+the load of the machine. The README's table is made from it.
 
     python benchmarks/backbones.py --out backbones.json
+    python benchmarks/backbones.py --table backbones.json
     python benchmarks/backbones.py --device cuda --dtype bf16 --batch 256
     python benchmarks/backbones.py --peer my_module:make
 
@@ -30,6 +32,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +41,12 @@ from gcn.layers import CTRGraphConv, GraphConv, MultiBranchTemporalConv, MultiSc
 
 CHANNELS, CLASSES = 3, 52
 PLAIN = ("ctrgcn", "stgcnpp")
+FIGURES = {
+    "batch_1_ms": "batch 1, ms",
+    "clips_per_s": "batch, clips/s",
+    "training_clips_per_s": "training, clips/s",
+    "bf16_training_clips_per_s": "in bf16",
+}
 SWEEP_FRAMES, SWEEP_JOINTS = (32, 64, 128, 256), (17, 25, 52, 75)
 
 
@@ -159,19 +168,19 @@ class Case:
         self.inference, self.training = inference.eval(), training.train()
         self.optimizer = torch.optim.SGD(self.training.parameters(), lr=1e-4)
 
-    def autocast(self) -> Any:
+    def autocast(self, half: bool = False) -> Any:
         """Half precision where asked for."""
-        return torch.autocast(self.options.device, torch.bfloat16, enabled=self.options.dtype == "bf16")
+        return torch.autocast(self.options.device, torch.bfloat16, enabled=half or self.options.dtype == "bf16")
 
     def infer(self, x: Tensor) -> None:
         """One forward pass."""
         with torch.inference_mode(), self.autocast():
             self.inference(x)
 
-    def train(self, x: Tensor) -> None:
+    def train(self, x: Tensor, half: bool = False) -> None:
         """One step."""
         labels = torch.arange(len(x), device=x.device) % CLASSES
-        with self.autocast():
+        with self.autocast(half):
             loss = nn.functional.cross_entropy(self.training(x), labels)
         self.optimizer.zero_grad()
         loss.backward()
@@ -268,7 +277,7 @@ def measure(cases: dict[str, Case], options: argparse.Namespace, load: Load) -> 
     one, many = (
         torch.randn(n, CHANNELS, options.frames, options.joints, device=options.device) for n in (1, options.batch)
     )
-    figures = ("batch_1_ms", "clips_per_s", "training_clips_per_s")
+    figures = list(FIGURES)
     found: dict[str, dict[str, list[float]]] = {name: {figure: [] for figure in figures} for name in cases}
     started = time.perf_counter()
     for index in range(options.rounds):
@@ -283,53 +292,77 @@ def measure(cases: dict[str, Case], options: argparse.Namespace, load: Load) -> 
         for name, case in cases.items():
             rate = options.batch / seconds(lambda: case.train(many), 1, options)  # noqa: B023
             found[name]["training_clips_per_s"].append(rate)
+            if not name.endswith(", plain"):
+                rate = options.batch / seconds(lambda: case.train(many, half=True), 1, options)  # noqa: B023
+                found[name]["bf16_training_clips_per_s"].append(rate)
         load.note()
     print(f"{len(load.shares)} rounds in {time.perf_counter() - started:.0f} s", file=sys.stderr)
     results: dict[str, Any] = {
-        name: {figure: spread(values) for figure, values in each.items()} for name, each in found.items()
+        name: {figure: spread(values) for figure, values in each.items() if values} for name, each in found.items()
     }
-    for name in PLAIN:
-        if name in found:
-            ours, plain = found[name], found[f"{name}, plain"]
-            results[name]["times_the_plain_form"] = {
-                "batch_1": spread([b / a for a, b in zip(ours[figures[0]], plain[figures[0]], strict=True)]),
-                "batch": spread([a / b for a, b in zip(ours[figures[1]], plain[figures[1]], strict=True)]),
-                "training": spread([a / b for a, b in zip(ours[figures[2]], plain[figures[2]], strict=True)]),
-            }
+    for name in set(PLAIN) & set(found):
+        plain = found[f"{name}, plain"]
+        results[name]["times_the_plain_form"] = {
+            figure: spread([b / a if figure == figures[0] else a / b for a, b in zip(values, other, strict=True)])
+            for figure, values in found[name].items()
+            for other in [plain[figure] or plain["training_clips_per_s"]]
+        }
     return results
 
 
 def sweep(name: str, options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Milliseconds of one clip by joints and frames, interleaved; the median over the rounds."""
+    """Milliseconds of one clip by joints and frames, interleaved; the median over at most three rounds."""
     nets, found = {}, {}
     for joints in SWEEP_JOINTS:
         net = gcn.create_backbone(name, CHANNELS, CLASSES, **skeleton(joints)).deploy().to(options.device)
         for frames in SWEEP_FRAMES:
             nets[joints, frames] = Case(net, nn.Linear(1, 1), options)
             found[joints, frames] = []
-    for _ in range(options.rounds):
+    for _ in range(min(options.rounds, 3)):
         for (joints, frames), case in nets.items():
             x = torch.randn(1, CHANNELS, frames, joints, device=options.device)
-            found[joints, frames].append(1e3 * seconds(lambda: case.infer(x), 5, options))  # noqa: B023
+            found[joints, frames].append(1e3 * seconds(lambda: case.infer(x), 3, options))  # noqa: B023
     return {
         f"V={joints}": {f"T={frames}": statistics.median(found[joints, frames]) for frames in SWEEP_FRAMES}
         for joints in SWEEP_JOINTS
     }
 
 
-def table(results: dict[str, Any], costs: dict[str, Any]) -> str:
-    """The medians as Markdown."""
-    lines = [
-        "| model | M parameters | M MACs | batch 1, ms | batch, clips/s | training, clips/s |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, each in results.items():
-        cost = costs[name.removesuffix(", plain")]
-        medians = [each[figure]["median"] for figure in ("batch_1_ms", "clips_per_s", "training_clips_per_s")]
-        lines.append(
-            f"| {name} | {cost['parameters'] / 1e6:.2f} | {cost['macs'] / 1e6:.0f} | {medians[0]:.1f} | "
-            f"{medians[1]:.0f} | {medians[2]:.0f} |"
-        )
+def exponents(times: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Least-squares p and q of ms = c T^p V^q over the whole sweep, and between its two largest T and V alone."""
+    grid = np.array([[times[f"V={joints}"][f"T={frames}"] for frames in SWEEP_FRAMES] for joints in SWEEP_JOINTS])
+    ms, (v, t) = np.log(grid), np.log(np.meshgrid(SWEEP_JOINTS, SWEEP_FRAMES, indexing="ij"))
+    terms = np.stack([np.ones(ms.size), t.ravel(), v.ravel()], axis=1)
+    _, p, q = np.linalg.lstsq(terms, ms.ravel(), rcond=None)[0]
+    return {
+        "frames": float(p),
+        "joints": float(q),
+        "frames_at_most": float((ms[-1, -1] - ms[-1, -2]) / (t[-1, -1] - t[-1, -2])),
+        "joints_at_most": float((ms[-1, -1] - ms[-2, -1]) / (v[-1, -1] - v[-2, -1])),
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """The medians as Markdown, and how the time of one clip grows where that was measured."""
+    growth = report["growth"]
+    heads = ["model", "M parameters", "M MACs", *FIGURES.values()]
+    if growth:
+        heads += ["time grows with", "up to T = 256, V = 75"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name, each in report["results"].items():
+        cost = report["cost"][name.removesuffix(", plain")]
+        cells = [name, f"{cost['parameters'] / 1e6:.2f}", f"{cost['macs'] / 1e6:.0f}"]
+        for figure in FIGURES:
+            digits = 1 if figure == "batch_1_ms" else 0
+            value = f"{each[figure]['median']:.{digits}f}" if figure in each else ""
+            times = each.get("times_the_plain_form", {}).get(figure)
+            cells.append(value + (f" ({times['median']:.2f} x)" if times else ""))
+        if growth:
+            fit = growth.get(name)
+            cells += ["", ""] if fit is None else [f"T^{fit['frames']:.2f} V^{fit['joints']:.2f}"]
+            if fit is not None:
+                cells.append(f"T^{fit['frames_at_most']:.2f} V^{fit['joints_at_most']:.2f}")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -339,7 +372,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the JSON file to write; standard output if not given")
     parser.add_argument("--models", nargs="+", default=gcn.list_backbones(), choices=gcn.list_backbones())
     parser.add_argument("--peer", action="append", default=[], metavar="MODULE:FACTORY", help="another's model")
-    parser.add_argument("--sweep", nargs="*", default=["microgcn-base", "ctrgcn"], choices=gcn.list_backbones())
+    parser.add_argument("--sweep", nargs="*", default=gcn.list_backbones(), choices=gcn.list_backbones())
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--joints", type=int, default=25)
     parser.add_argument("--batch", type=int, default=16)
@@ -350,7 +383,11 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="bf16: autocast")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: for a busy machine, --threads 1")
     parser.add_argument("--compile", action="store_true", help="torch.compile both forms")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="print the table of this JSON file and do no more")
     options = parser.parse_args()
+    if options.table:
+        print(table(json.loads(options.table.read_text())))
+        return
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     load = Load()
@@ -358,12 +395,14 @@ def main() -> None:
     cases, costs = make_cases(options)
     results = measure(cases, options, load)
     del cases
+    times = {name: sweep(name, options) for name in options.sweep}
     report = {
         "results": results,
         "rounds": len(load.shares),
         "cost": costs,
-        "sweep_batch_1_ms": {name: sweep(name, options) for name in options.sweep},
-        "options": {key: value for key, value in vars(options).items() if key != "out"},
+        "sweep_batch_1_ms": times,
+        "growth": {name: exponents(each) for name, each in times.items()},
+        "options": {key: value for key, value in vars(options).items() if key not in ("out", "table")},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy")}},
         "machine": {
             "processor": platform.processor() or platform.machine(),
@@ -375,7 +414,7 @@ def main() -> None:
     text = json.dumps(report, indent=2)
     if options.out:
         options.out.write_text(text + "\n")
-        print(table(results, costs))
+        print(table(report))
     else:
         print(text)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gcn.backbone import Backbone
 from gcn.graph import spatial_partition
-from gcn.layers import GroupedAggregation, build_stages, shortcut
+from gcn.layers import GroupedAggregation, GroupedTemporalConv, build_stages, shortcut
 from gcn.registry import register_backbone
 
 
@@ -41,10 +41,8 @@ class MicroBlock(nn.Module):
         self, in_channels: int, out_channels: int, adjacency: Tensor, stride: int, groups: int, kernel_size: int
     ) -> None:
         super().__init__()
-        kernel, pad = (kernel_size, 1), (kernel_size // 2, 0)
         self.temporal = nn.Sequential(
-            nn.Conv2d(in_channels, in_channels, kernel, (stride, 1), pad, groups=groups, bias=False),
-            nn.BatchNorm2d(in_channels),
+            GroupedTemporalConv(in_channels, kernel_size, stride, groups), nn.BatchNorm2d(in_channels)
         )
         self.graph = GroupedAggregation(in_channels, adjacency, groups)
         self.mix = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels))

@@ -5,6 +5,7 @@ from gcn.layers.block import ResidualBlock, build_stages, shortcut
 from gcn.layers.ctr_graph_conv import CTRGraphConv
 from gcn.layers.graph_conv import GraphConv
 from gcn.layers.grouped_graph_conv import GroupedAggregation
+from gcn.layers.grouped_temporal_conv import GroupedTemporalConv
 from gcn.layers.temporal_conv import MultiBranchTemporalConv, MultiScaleTemporalConv, temporal_conv
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "CTRGraphConv",
     "GraphConv",
     "GroupedAggregation",
+    "GroupedTemporalConv",
     "JointFrameChannelAttention",
     "MultiBranchTemporalConv",
     "MultiScaleTemporalConv",

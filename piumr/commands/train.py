@@ -48,6 +48,8 @@ def train(
     init: Path | None = None,
     freeze: int | Literal["backbone"] = 0,
     init_rate: float = 0.1,
+    channels_last: bool = False,
+    compile: bool = False,
     model: ModelConfig = ModelConfig(),  # noqa: B008
     optim: OptimConfig = OptimConfig(),  # noqa: B008
     terms: MethodConfig = MethodConfig(),  # noqa: B008
@@ -75,7 +77,9 @@ def train(
         resume: run folder of a training that was stopped, to go on with it; its options stay as they were.
         time_limit: end training after so long (h:m:s, counted from the start), then evaluate and export.
         seed: of the initial weights, the batches and the augmentation.
-        precision: auto is bf16-mixed on a GPU that has it, else 32-true.
+        precision: auto is bf16-mixed on a GPU that has it, else 32-true; faster on a CPU with bf16, too.
+        channels_last: keep features channel by channel in memory, for a GPU's tensor cores; slower on a CPU.
+        compile: torch.compile the network, which takes a minute or more before the first step.
         devices: GPUs of each machine to train on (on a machine without one: processes), which share every batch.
         num_nodes: machines to train on; start the command on each, as srun and torchrun do.
         init: run folder or checkpoint.pt to start from, of any classes and any layout of as many dimensions.

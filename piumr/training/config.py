@@ -17,7 +17,8 @@ methods to compare with (:mod:`piumr.rivals`), of which ``groupdro`` and ``vrex`
 
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
-"""Lightning's names; ``auto`` is bf16-mixed on a GPU that has it, else full precision."""
+"""Lightning's names; ``auto`` is bf16-mixed on a GPU that has it, else full precision. A CPU with bf16 instructions (on
+Linux ``avx512_bf16`` in ``lscpu``) trains faster with bf16-mixed, any other slower."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,9 @@ class TrainConfig:
         init: run folder or checkpoint to start from, or None for fresh weights; see :mod:`piumr.training.transfer`.
         freeze: stages of the backbone, from the first, that stay as they are, or ``backbone`` for all of them.
         init_rate: learning rate of what was taken over from ``init``, as a share of ``optim.learning_rate``.
+        channels_last: keep features channel by channel in memory, for a GPU's tensor cores; slower on a CPU.
+        compile: compile the network with ``torch.compile`` before the first step, which takes a minute or more and
+            needs a C++ compiler on a CPU.
     """
 
     method: Method = "piumr"
@@ -134,6 +138,8 @@ class TrainConfig:
     init: Path | None = None
     freeze: int | Literal["backbone"] = 0
     init_rate: float = 0.1
+    channels_last: bool = False
+    compile: bool = False
 
     def __post_init__(self) -> None:
         """Check the seed, the devices and how to start.

@@ -27,6 +27,7 @@ from piumr.training.checkpointing import FILE, EpochCheckpoint, PlainCheckpointI
 from piumr.training.config import TrainConfig
 from piumr.training.devices import trainer_options
 from piumr.training.finite import FiniteLoss
+from piumr.training.memory import keep_freed_memory
 from piumr.training.module import ActionModule, build, ema_decay
 from piumr.training.progress import RISK, TrainingProgress
 from piumr.training.transfer import Freeze, inherit
@@ -83,6 +84,7 @@ def fit(
     if config.method == "jtt":
         config, train = _after_a_first_training(store, train, config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
+    keep_freed_memory()
     net = make_net(store, config)
     data = ClipBatches(
         store,

@@ -57,6 +57,10 @@ class ActionModule(lightning.LightningModule):
         self.net = net
         self.config = config
         self.steps_per_epoch = steps_per_epoch
+        if config.channels_last:
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # the function of a compiled network, not a second module with the same weights
+        self.run = torch.compile(net.forward, dynamic=False) if config.compile else net.forward
         terms = config.terms
         self.girl: GIRL | None = None
         if config.with_girl:
@@ -84,7 +88,7 @@ class ActionModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        output = self.net(batch.points, batch.valid)
+        output = self.run(batch.points, batch.valid)
         self.logits = output.logits.detach()
         logs: dict[str, Tensor] = {}
         regularise = self.current_epoch >= self.config.terms.girl_warmup * self.config.optim.epochs

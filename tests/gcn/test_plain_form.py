@@ -1,9 +1,11 @@
 """The fused training forms equal the plain ones that the benchmark measures them against, gradients included."""
 
+import argparse
 import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -54,7 +56,10 @@ def test_the_benchmark_writes_what_it_promises(benchmark, tmp_path, monkeypatch,
         "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * frames * num_joints, num_classes))\n"
     )
     out = tmp_path / "figures.json"
-    command = ["backbones.py", "--out", str(out), "--models", "microgcn-nano", "--peer", "peer:make", "--sweep"]
+    command = ["backbones.py", "--out", str(out), "--models", "microgcn-nano", "--peer", "peer:make"]
+    command += ["--sweep", "microgcn-nano"]
+    monkeypatch.setattr(benchmark, "SWEEP_FRAMES", (2, 4))
+    monkeypatch.setattr(benchmark, "SWEEP_JOINTS", (3, 5))
     command += ["--rounds", "1", "--batch", "2", "--frames", "8", "--joints", "7", "--threads", "1"]
     monkeypatch.setattr("sys.argv", command)
     monkeypatch.syspath_prepend(tmp_path)
@@ -66,3 +71,29 @@ def test_the_benchmark_writes_what_it_promises(benchmark, tmp_path, monkeypatch,
         assert f"| {model} |" in printed
     assert report["cost"]["peer:make"] == {"parameters": 3 * 8 * 7 * 52 + 52, "macs": 3 * 8 * 7 * 52}
     assert {"versions", "load", "machine", "options"} <= report.keys()
+    assert np.isfinite(list(report["growth"]["microgcn-nano"].values())).all()
+    monkeypatch.setattr("sys.argv", ["backbones.py", "--table", str(out)])
+    benchmark.main()
+    assert capsys.readouterr().out == printed  # the table is made from the file alone
+
+
+def test_growth_is_that_of_the_times(benchmark):
+    times = {f"V={v}": {f"T={t}": 0.01 * t**0.9 * v**1.5 for t in (32, 64, 128, 256)} for v in (17, 25, 52, 75)}
+    growth = benchmark.exponents(times)
+    assert growth == pytest.approx({"frames": 0.9, "joints": 1.5, "frames_at_most": 0.9, "joints_at_most": 1.5})
+
+
+def test_ratios_compare_the_same_rounds(benchmark, monkeypatch):
+    """bf16 training of the fused form is set against full precision of the plain one."""
+    times = iter([8.0, 16.0, 4.0, 2.0, 1.0, 0.5, 6.0])  # batch 1, batch, training; ours before plain, bf16 after ours
+    monkeypatch.setattr(benchmark, "seconds", lambda *_: next(times))
+    options = argparse.Namespace(rounds=1, seconds=1, batch=2, frames=4, joints=3, device="cpu")
+    report = benchmark.measure({"ctrgcn": None, "ctrgcn, plain": None}, options, benchmark.Load())
+    ratios = {figure: each["median"] for figure, each in report["ctrgcn"]["times_the_plain_form"].items()}
+    assert ratios == {
+        "batch_1_ms": 2.0,
+        "clips_per_s": 0.5,
+        "training_clips_per_s": 6.0,
+        "bf16_training_clips_per_s": 12.0,
+    }
+    assert "bf16_training_clips_per_s" not in report["ctrgcn, plain"]
