@@ -84,7 +84,7 @@ def diagnose(data: TaskData, method: Experiment, seed: int, out: Path) -> None:
         numbers[name] = {"settings": settings(experiment, config)}
         config = replace(config, seed=seed)
         callbacks = [*ablate(experiment), watch]
-        nets[name] = fit(data.store, split.train, config, extra_callbacks=callbacks).net
+        nets[name] = fit(data.store, split.train, config, callbacks=callbacks).net
     persons = np.array(data.clips.persons)[split.test]
     margins = {}
     for name, net in nets.items():

@@ -97,7 +97,7 @@ def train_one(job: Job) -> Row:
         made_with = settings(job.experiment, config)
         store = data.store.to("cuda" if torch.cuda.is_available() else "cpu")
         changes = ablate(job.experiment)
-        outcome = fit(store, split.train, replace(config, seed=key.seed), progress=False, extra_callbacks=changes)
+        outcome = fit(store, split.train, replace(config, seed=key.seed), progress=False, callbacks=changes)
         last, parameters = outcome.history[-1], parameter_count(outcome.net)
         logits = predict(outcome.net, store, split.test)
     predicted, margin = data.decide(logits, split.test)

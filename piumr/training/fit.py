@@ -19,8 +19,9 @@ from piumr.data.batches import EVALUATION_BATCH, ClipBatches
 from piumr.data.store import ClipStore
 from piumr.model import ActionNet
 from piumr.rivals import JustTrainTwice
+from piumr.rivals.methods import build
 from piumr.training.config import TrainConfig
-from piumr.training.module import ActionModule, build, ema_decay
+from piumr.training.module import ActionModule, ema_decay
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def fit(
     validation: np.ndarray | None = None,
     stop_after: int | None = None,
     progress: bool = True,
-    extra_callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> Fit:
     """Train on the clips ``train`` with a fixed schedule; the last weights are the result.
 
@@ -55,7 +56,7 @@ def fit(
         validation: indices of clips whose accuracy is logged every epoch; they must not be test clips.
         stop_after: end after so many epochs of the schedule; None runs it to its end.
         progress: show a progress bar.
-        extra_callbacks: of Lightning, to watch the training or to take part in it.
+        callbacks: further ones, to watch the training or to take part in it.
 
     Raises:
         PiumrError: if the loss stops being a number or the configuration fits no network.
@@ -76,11 +77,11 @@ def fit(
     persons = store.persons[torch.as_tensor(train)].unique() if config.with_persons else None
     module = ActionModule(net, config, data.steps_per_epoch, persons)
     history = _History()
-    callbacks: list[Callback] = [history, *extra_callbacks]
+    watching: list[Callback] = [history, *callbacks]
     if config.optim.ema_epochs > 0:
-        callbacks.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
+        watching.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
     if progress:
-        callbacks.append(RichProgressBar(leave=False))
+        watching.append(RichProgressBar(leave=False))
     with _quiet_lightning():
         trainer = lightning.Trainer(
             accelerator="gpu" if store.device.type == "cuda" else "cpu",
@@ -88,7 +89,7 @@ def fit(
             precision=_precision(config.precision, store.device),
             max_epochs=min(config.optim.epochs, stop_after or config.optim.epochs),
             gradient_clip_val=config.optim.gradient_clip,
-            callbacks=callbacks,
+            callbacks=watching,
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,

@@ -19,7 +19,7 @@ def data(shared_data):
 def train(data, experiment, indices, watch=()):
     config = configure(experiment, TASKS["msr"])
     config = replace(config, optim=replace(config.optim, epochs=2))
-    return fit(data.store, indices, config, progress=False, extra_callbacks=[*ablate(experiment), *watch]).net
+    return fit(data.store, indices, config, progress=False, callbacks=[*ablate(experiment), *watch]).net
 
 
 class Groups(Callback):
