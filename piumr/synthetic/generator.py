@@ -112,7 +112,11 @@ def synthetic_set(*, persons: int, takes: int, seed: int) -> SkeletonSet:
     Raises:
         PiumrError: if a number is too small.
     """
-    clips = generate_set(persons=persons, takes=takes, seed=seed)
+    return skeleton_set(generate_set(persons=persons, takes=takes, seed=seed))
+
+
+def skeleton_set(clips: Sequence[Clip]) -> SkeletonSet:
+    """Clips as a set, in their order; the classes are all actions there are."""
     class_names = tuple(action.name for action in ACTIONS)
     labels = {name: label for label, name in enumerate(class_names)}
     parts = [image_points(clip.landmarks, clip.valid, clip.width, clip.height) for clip in clips]

@@ -149,6 +149,11 @@ class TrainConfig:
         """
         if not 0 <= self.seed < 2**32:
             raise PiumrError(f"Expected `seed` to lie in 0..{2**32 - 1}, but got {self.seed}.")
+        if self.with_persons and self.processes > 1:
+            raise PiumrError(
+                f"Expected one device for the rival {self.method}, whose risks are not summed over devices, but got "
+                f"{self.processes}."
+            )
         for name in ("devices", "num_nodes"):
             if getattr(self, name) < 1:
                 raise PiumrError(f"Expected `{name}` to be at least 1, but got {getattr(self, name)}.")

@@ -22,13 +22,14 @@ from piumr.data.batches import EVALUATION_BATCH, ClipBatches
 from piumr.data.store import ClipStore
 from piumr.model import ActionNet
 from piumr.rivals import JustTrainTwice
+from piumr.rivals.methods import build
 from piumr.training.averaging import MovingAverage
 from piumr.training.checkpointing import FILE, EpochCheckpoint, PlainCheckpointIO, RandomState
 from piumr.training.config import TrainConfig
 from piumr.training.devices import trainer_options
 from piumr.training.finite import FiniteLoss
 from piumr.training.memory import keep_freed_memory
-from piumr.training.module import ActionModule, build, ema_decay
+from piumr.training.module import ActionModule, ema_decay
 from piumr.training.progress import RISK, TrainingProgress
 from piumr.training.transfer import Freeze, inherit
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
 
 import lightning
 import torch
@@ -12,21 +10,15 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from piumr.data.batches import Batch
-from piumr.errors import PiumrError
 from piumr.girl import GIRL
 from piumr.model import ActionNet
-from piumr.ranks import copy_buffers_from_first, mean_over_ranks
-from piumr.rivals import DSU, FocalLoss, GroupDRO, MixStyle, VREx
+from piumr.ranks import copy_buffers_from_first
+from piumr.rivals.methods import ClipLoss, vary_features
 from piumr.training.config import TrainConfig
 from piumr.training.transfer import at_their_rates
 
-FEATURE_RIVALS: dict[str, type[nn.Module]] = {"mixstyle": MixStyle, "dsu": DSU}
-RISK_RIVALS: dict[str, type[nn.Module]] = {"groupdro": GroupDRO, "vrex": VREx}
-
-PERTURBED_STAGES = 2
-"""Stages, from the first, whose features MixStyle and DSU vary; MixStyle's authors found the early ones best."""
-
-Built = TypeVar("Built")
+VARIED_STAGES = 2
+"""Stages, from the first, whose features MixStyle and DSU vary."""
 
 
 class ActionModule(lightning.LightningModule):
@@ -73,18 +65,8 @@ class ActionModule(lightning.LightningModule):
                 penalty=terms.group_penalty,
                 label_smoothing=config.optim.label_smoothing,
             )
-        if config.method in FEATURE_RIVALS:
-            perturb = build(FEATURE_RIVALS[config.method], terms.rival_options)
-            for stage in net.backbone.stages[:PERTURBED_STAGES]:
-                stage.register_forward_hook(lambda stage, _, x: perturb(x) if stage.training else None)
-        self.clip_loss: nn.Module = nn.CrossEntropyLoss(label_smoothing=config.optim.label_smoothing, reduction="none")
-        if config.method == "focal":
-            self.clip_loss = build(FocalLoss, terms.rival_options)
-        self.person_risk: nn.Module | None = None
-        if config.with_persons:
-            if persons is None or int(persons.min()) < 0:
-                raise PiumrError(f"Expected a set whose persons are known for method {config.method}.")
-            self.person_risk = build(RISK_RIVALS[config.method], {"ids": persons, **terms.rival_options})
+        vary_features(net.backbone.stages[:VARIED_STAGES], config.method, terms.rival_options)
+        self.clip_loss = ClipLoss(config.method, config.optim.label_smoothing, persons, terms.rival_options)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
@@ -93,7 +75,7 @@ class ActionModule(lightning.LightningModule):
         logs: dict[str, Tensor] = {}
         regularise = self.current_epoch >= self.config.terms.girl_warmup * self.config.optim.epochs
         if self.girl is None:
-            loss = self._classification(output.logits, batch, regularise)
+            loss = self.clip_loss(output.logits, batch.labels, batch.persons, regularise)
         else:
             terms = self.girl(output.logits, batch.labels, output.style, regularise)
             loss = terms.loss
@@ -106,14 +88,6 @@ class ActionModule(lightning.LightningModule):
         logs["loss"] = loss.detach()
         logs["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
         self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(batch.labels), sync_dist=True)
-        return loss
-
-    def _classification(self, logits: Tensor, batch: Batch, regularise: bool) -> Tensor:
-        """Loss without GIRL: the mean, or what a rival makes of the clips' losses."""
-        losses: Tensor = self.clip_loss(logits, batch.labels)
-        if self.person_risk is None:
-            return mean_over_ranks(losses)
-        loss: Tensor = self.person_risk(losses, batch.persons, regularise)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -158,18 +132,6 @@ class ActionModule(lightning.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def build(kind: Callable[..., Built], options: Mapping[str, Any]) -> Built:
-    """An object of a method's class from the user's options.
-
-    Raises:
-        PiumrError: if the class has no such option, or its value is out of range.
-    """
-    try:
-        return kind(**options)
-    except TypeError as error:
-        raise PiumrError(f"Expected `rival_options` to hold arguments of the method, but got: {error}.") from None
 
 
 def ema_decay(ema_epochs: float, steps_per_epoch: int) -> float:

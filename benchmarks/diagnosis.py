@@ -1,0 +1,181 @@
+"""What TFAM and GIRL do, in pictures: one plain training and one of the method on a task, looked into.
+
+Written to the output folder, each picture with its numbers in ``diagnosis.json``:
+
+- ``alignment.png``: frame mass, arc-length time, transport plans and a feature's course for a slow and a fast execution
+  of one action (synthetic: one take of one person at two speeds; real: the longest and the shortest test clip);
+- ``factors.png``: how far single person factors move the features before and after TFAM (synthetic only);
+- ``gates.png``: the gates of the frequency branch;
+- ``groups.png``: mutual information of GIRL's groups with persons and with classes, and their risks, over training;
+- ``margins.png``: margins of the unseen persons.
+
+    python benchmarks/diagnosis.py --out diagnosis/
+    python benchmarks/diagnosis.py --data ../shared/data/skeletons --task utd --out diagnosis-utd/
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from independence import pictures
+from independence.ablations import ablate
+from independence.experiments import Experiment, parse_experiment, settings
+from independence.factors import PERSONS, SEED, TAKE, as_batch, movements
+from independence.inspection import inspect
+from independence.results import code_digest
+from independence.tasks import TASKS, TaskData, load_task
+from independence.training import prepare
+from independence.watching import GroupWatch
+from torch import Tensor
+
+from piumr.errors import PiumrError
+from piumr.model import ActionNet
+from piumr.synthetic.generator import generate_clip
+from piumr.synthetic.persons import sample_person
+from piumr.training.fit import fit, predict
+
+ACTION = "bowing head"
+SPEEDS = {"slow": 0.7, "fast": 2.0}
+
+
+def main() -> int:
+    """Train, look, draw."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
+    parser.add_argument("--data", type=Path, help="folder of the real skeleton sets")
+    parser.add_argument("--task", choices=TASKS, default="synthetic")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="changes of the method")
+    parser.add_argument("--epochs", type=int, help="instead of the task's")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    try:
+        data = load_task(arguments.task, arguments.data)
+        method = parse_experiment("method", arguments.set)
+        if arguments.epochs is not None:
+            method.overrides["optim.epochs"] = arguments.epochs
+        diagnose(data, method, arguments.seed, arguments.out)
+    except PiumrError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def diagnose(data: TaskData, method: Experiment, seed: int, out: Path) -> None:
+    """Train both on the task's first fold and write pictures and numbers to a folder.
+
+    Raises:
+        PiumrError: if the method does not fit the task.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    split = data.splits[0]
+    plain = Experiment("erm", {k: v for k, v in method.overrides.items() if k.startswith(("optim", "augmentation"))})
+    numbers: dict[str, Any] = {"task": data.task.title, "seed": seed, "code": code_digest()}
+    nets: dict[str, ActionNet] = {}
+    watch = GroupWatch(data.store, split.train)
+    for name, experiment in (("erm", plain), (method.method, method)):
+        config = prepare(experiment, data)
+        numbers[name] = {"settings": settings(experiment, config)}
+        config = replace(config, seed=seed)
+        callbacks = [*ablate(experiment), watch]
+        nets[name] = fit(data.store, split.train, config, callbacks=callbacks).net
+    persons = np.array(data.clips.persons)[split.test]
+    margins = {}
+    for name, net in nets.items():
+        predicted, margin = data.decide(predict(net, data.store, split.test), split.test)
+        margins[name] = margin.numpy()
+        numbers[name]["accuracy"] = float((predicted.numpy() == data.clips.labels[split.test]).mean())
+        numbers[name]["margin_deciles"] = np.quantile(margins[name], np.linspace(0, 1, 11)).round(4).tolist()
+    pictures.margins(out / "margins.png", margins, persons)
+    if watch.rows:
+        numbers["groups"] = watch.rows
+        pictures.groups(out / "groups.png", watch.rows)
+    net = nets[method.method]
+    if net.tfam is not None:
+        gate = net.tfam.frequency.gate.detach().numpy()
+        numbers["gate_mean"], numbers["gate_std"] = gate.mean(0).tolist(), gate.std(0).tolist()
+        pictures.gates(out / "gates.png", gate)
+        title, clips = _two_executions(data)
+        aligned = align(net, clips)
+        numbers["alignment"] = {"clips": title, **_apart(aligned)}
+        pictures.alignment(out / "alignment.png", title, aligned)
+    if not data.task.real:
+        numbers["movements"] = {name: movements(net, data.store.layout) for name, net in nets.items()}
+        pictures.factors(out / "factors.png", numbers["movements"])
+    (out / "diagnosis.json").write_text(json.dumps(numbers, indent=1))
+    print(f"Pictures and diagnosis.json are in {out}.")
+
+
+@torch.inference_mode()
+def align(net: ActionNet, clips: dict[str, tuple[Tensor, Tensor]]) -> dict[str, dict[str, np.ndarray]]:
+    """What :func:`independence.pictures.alignment` draws of clips, and the ``courses`` it comes from.
+
+    Args:
+        net: a network with TFAM.
+        clips: by name, points (1, C, T, V) and valid (1, T, V).
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, clip in clips.items():
+        seen = inspect(net, *clip)
+        assert net.tfam is not None
+        alignment = net.tfam.align(seen.before, seen.valid)
+        weight = seen.valid.float().unsqueeze(1)
+        course = ((seen.before * weight).sum(3) / weight.sum(3).clamp(min=1))[0]  # (C, T)
+        course = course - course.mean(1, keepdim=True)
+        plan = alignment.plan[0]
+        found[name] = {
+            "plan": plan.numpy(),
+            "mass": alignment.mass[0].numpy(),
+            "time": alignment.time[0].numpy(),
+            "courses_before": course.numpy(),
+            "courses_after": (len(plan) * course @ plan.T).numpy(),
+        }
+    channel = int(np.argmax(sum(clip["courses_before"].std(1) for clip in found.values())))
+    for clip in found.values():
+        clip["before"], clip["after"] = clip["courses_before"][channel], clip["courses_after"][channel]
+    return found
+
+
+def _apart(aligned: dict[str, dict[str, np.ndarray]]) -> dict[str, float]:
+    """How far the two executions' joint means are apart, relative to their size, by the clock and aligned."""
+    a, b = aligned.values()
+    return {
+        f"apart_{place}": float(
+            np.linalg.norm(a[f"courses_{place}"] - b[f"courses_{place}"])
+            / np.sqrt(np.linalg.norm(a[f"courses_{place}"]) * np.linalg.norm(b[f"courses_{place}"]))
+        )
+        for place in ("before", "after")
+    }
+
+
+def _two_executions(data: TaskData) -> tuple[str, dict[str, tuple[Tensor, Tensor]]]:
+    """A title, and a slow and a fast execution of one action by name."""
+    if not data.task.real:
+        person, frames = sample_person(SEED, PERSONS[0]), data.store.frames
+        clips = {
+            name: as_batch([generate_clip(replace(person, speed=v), ACTION, TAKE, SEED)], data.store.layout, frames)
+            for name, v in SPEEDS.items()
+        }
+        return (
+            f"{ACTION}: one take of one synthetic person at {SPEEDS['slow']} and {SPEEDS['fast']} times the speed",
+            clips,
+        )
+    test = data.splits[0].test
+    lengths, labels = np.diff(data.store.offsets.numpy())[test], data.clips.labels[test]
+    ratio = {label: lengths[labels == label].max() / lengths[labels == label].min() for label in np.unique(labels)}
+    label = max(ratio, key=lambda label: ratio[label])
+    mine = test[labels == label]
+    order = mine[np.argsort(lengths[labels == label])]
+    clips = {"slow": data.store.evaluation(order[-1:]), "fast": data.store.evaluation(order[:1])}
+    title = f"{data.clips.class_names[label]}: the longest and the shortest of {len(mine)} clips of unseen persons"
+    return title, clips
+
+
+if __name__ == "__main__":
+    sys.exit(main())
