@@ -118,7 +118,8 @@ def parse(program: str, command: Callable[..., Any], arguments: list[str] | None
             parser.add_argument(f"--{name}", nargs="+", type=str, default=[], help=help_of[name])
         else:
             optional = parameters[name].default is not inspect.Parameter.empty
-            parser.add_argument(name, nargs="*" if optional else "+", type=str, help=help_of[name])
+            number: dict[str, Any] = {"nargs": "*", "default": []} if optional else {"nargs": "+"}
+            parser.add_argument(name, type=str, help=help_of[name], **number)
     try:
         values = parser.instantiate(parser.parse_args(arguments))
     except UnicodeDecodeError:

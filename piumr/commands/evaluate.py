@@ -133,7 +133,7 @@ def _folder(runs: Sequence[Path], given: dict[str, Any]) -> Path:
     if len(runs) == 1 and not given:
         return runs[0]
     others = ["with", *(run.resolve().name for run in runs[1:])] if len(runs) > 1 else []
-    which = [value.name if isinstance(value, Path) else str(value) for value in given.values()]
+    which = [f"{name}-{value.name if isinstance(value, Path) else value}" for name, value in given.items()]
     name = re.sub(r"[^\w.=-]+", "-", "-".join(["evaluation", *which, *others]))
     return runs[0] / name[:120]
 

@@ -110,9 +110,8 @@ def _data(path: Path) -> DataConfig | None:
     try:
         values: Any = yaml.safe_load(_text(path))
         given = {entry.name: values[entry.name] for entry in fields(DataConfig) if values.get(entry.name) is not None}
-        if not isinstance(given.get("fold", 1), int) or not all(
-            isinstance(value, str) for name, value in given.items() if name != "fold"
-        ):
+        texts = [given.get(name, "") for name in (*NAMES_THE_SET, "protocol", "layout")]
+        if not isinstance(given.get("fold", 1), int) or not all(isinstance(text, str) for text in texts):
             raise TypeError("an option of another type")
     except (yaml.YAMLError, AttributeError, TypeError, KeyError, RecursionError, ValueError) as error:
         reason = str(error).splitlines()[0]

@@ -84,7 +84,7 @@ def predict_clips(run: TrainedRun, test_set: TestSet, test: np.ndarray) -> Tenso
     """Logits float32 (n, K) of the model's own classes, on the CPU."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     logits = predict(run.net.to(device), test_set.store.to(device), test)
-    run.net.cpu()
+    run.net.cpu()  # where it was
     return logits
 
 

@@ -52,7 +52,7 @@ function curves(members) {
 }
 function curve(name, members) {
   const lines = members.filter(member => member.history[name]).map(member => ({
-    name: member.name, points: member.history[name].map((value, i) => [member.history.epoch?.[i] ?? i + 1, value]).filter(point => point[1] != null)}))
+    name: member.run, points: member.history[name].map((value, i) => [member.history.epoch?.[i] ?? i + 1, value]).filter(point => point[1] != null)}))
     .filter(line => line.points.length);
   if (!lines.length) return null;
   const all = lines.flatMap(line => line.points), last = Math.max(...all.map(point => point[0]));

@@ -48,7 +48,7 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
         else [],
         "std": scored.metrics.std,
         "members": [
-            {**member.to_dict(), "name": member.run.name, "history": _history(member.run.history)}
+            {**member.to_dict(), "run": member.run.name, "history": _history(member.run.history)}  # no path leaves home
             for member in evaluation.members
         ],
     }

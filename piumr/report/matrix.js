@@ -24,9 +24,10 @@ class Matrix {
     const context = canvas.getContext("2d"), ratio = devicePixelRatio || 1;
     const font = size => context.font = `${size}px system-ui, sans-serif`;
     const wanted = (size, limit) => { font(size); return Math.min(limit, 10 + Math.max(...labels.map(label => context.measureText(label).width))); };
-    const margin = wanted(12, phone ? 110 : 230), slant = Math.PI / 2.6, length = wanted(12, phone ? 100 : 190);
+    const named = k <= 150, slant = Math.PI / 2.6;  // of more classes no name can be read: the cell in words tells
+    const margin = named ? wanted(12, phone ? 110 : 230) : 4, length = named ? wanted(12, phone ? 100 : 190) : 0;
     const head = 14 + length * Math.sin(slant), tail = length * Math.cos(slant);
-    const least = k > 150 ? 5 : phone && k > 12 ? 13 : 8;
+    const least = !named ? 3 : phone && k > 12 ? 13 : 8;
     const size = Math.max(least, Math.min(64, (room - margin - tail) / k));
     const width = Math.ceil(margin + size * k + tail), height = Math.ceil(head + size * k + 2);
     Object.assign(this, {margin, head, size});
@@ -35,7 +36,7 @@ class Matrix {
     context.scale(ratio, ratio);
     const text = colour("--text"), quiet = colour("--quiet"), hues = [colour("--wrong"), colour("--bar")];
     const letters = Math.min(12, size * .86);
-    if (letters > 5) {
+    if (named) {
       font(letters);
       context.textBaseline = "middle";
       labels.forEach((label, i) => {

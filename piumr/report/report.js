@@ -5,7 +5,7 @@ function head() {
   byId("title").textContent = data.title;
   document.title = `${facts.dataset ?? "Evaluation"}: ${percent(data.headline[0].value)} of ${count(facts.clips, "clip")}`;
   const people = data.persons.length ? ` of ${count(data.persons.length, "person")}` : "";
-  const runs = data.members.length > 1 ? count(data.members.length, "run") : [data.members[0].name, data.members[0].method].filter(Boolean).join(", ");
+  const runs = data.members.length > 1 ? count(data.members.length, "run") : [data.members[0].run, data.members[0].method].filter(Boolean).join(", ");
   byId("facts").textContent = [`${count(facts.clips, "test clip")}${people}`, count(data.classes.length, "class", "classes"),
     facts.protocol, ...data.folds.length ? [`${data.folds.length} folds pooled`] : [],
     ...facts.ensemble > 1 ? [`ensemble of ${facts.ensemble}`] : [], runs].join(" · ");
@@ -55,7 +55,7 @@ function tables() {
   const parts = data.headline.filter(row => row.part), place = byId("members");
   if (parts.length) place.append(table("F1_mean is the mean of", parts.map(row => row.name), [parts.map(row => percent(row.value))]));
   if (data.members.length > 1) place.append(table("Runs", ["run", "method", "streams", "clips", "accuracy", "macro F1", "parameters"],
-    data.members.map(one => [one.name, one.method ?? "", one.streams.join(" + "), number.format(one.clips), percent(one.accuracy), percent(one.macro_f1), number.format(one.parameters)])));
+    data.members.map(one => [one.run, one.method ?? "", one.streams.join(" + "), number.format(one.clips), percent(one.accuracy), percent(one.macro_f1), number.format(one.parameters)])));
   if (data.folds.length && data.folds.length !== data.members.length) place.append(table(`Folds (standard deviation of the accuracy ${(100 * data.std.accuracy).toFixed(1)})`, ["fold", "clips", "accuracy", "macro F1"],
     data.folds.map(one => [one.name, number.format(one.clips), percent(one.accuracy), percent(one.macroF1)])));
 }
@@ -92,9 +92,9 @@ function personBars() {
   const mean = data.persons.reduce((sum, person) => sum + person.accuracy, 0) / data.persons.length;
   const few = data.persons.filter(person => person.clips < data.minClips).length;
   byId("about-persons").textContent = `Accuracy of each person's clips, the worst first; the line is the mean, ${percent(mean)}.` +
-    (few ? ` ${few === 1 ? "One has" : number.format(few) + " have"} fewer than ${data.minClips} clips: paler, and never called the worst.` : "");
+    (few && few < data.persons.length ? ` ${few === 1 ? "One has" : number.format(few) + " have"} fewer than ${data.minClips} clips: paler, and never called the worst.` : "");
   showRows(byId("person-bars"), data.persons.map(person => bar(person.name, person.accuracy, [percent(person.accuracy), " ", element("small", {}, count(person.clips, "clip"))],
-    {mark: mean, className: person.clips < data.minClips ? "few" : ""})), 60);
+    {mark: mean, className: few < data.persons.length && person.clips < data.minClips ? "few" : ""})), 60);
 }
 
 function confidence() {

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from piumr.checkpoint import FORMAT
 from piumr.data.source import DataConfig
 from piumr.errors import PiumrError
 from piumr.evaluation import evaluate_runs, load_run
@@ -61,7 +62,7 @@ def test_damaged_files_are_named_in_one_line(run, file, content, message):
 def test_a_run_of_another_version_says_so(run):
     saved = torch.load(run / "checkpoint.pt", weights_only=True)
     torch.save({**saved, "format": 0}, run / "checkpoint.pt")
-    with pytest.raises(PiumrError, match="format 1, but got 0"):
+    with pytest.raises(PiumrError, match=f"format {FORMAT}, but got 0"):
         load_run(run)
     del saved["tfam"]
     torch.save(saved, run / "checkpoint.pt")

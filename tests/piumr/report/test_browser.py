@@ -150,6 +150,27 @@ def test_the_matrix_tells_its_cells_to_the_pointer_and_to_the_keyboard(browser, 
     assert said() == expected(0, 1, ("arm", "head"), parts.tolist())
 
 
+def test_many_classes_are_listed_in_part_and_the_matrix_still_answers(tmp_path, browser, toy_set, evaluation_of):
+    from selenium.webdriver import Keys
+
+    names = tuple(f"class {i}" for i in range(200))
+    write_report(tmp_path / "report.html", evaluation_of(toy_set, class_names=names, coarse=None, coarse_names=None))
+    open_page(browser, tmp_path / "report.html", motion="reduce")
+    assert len(texts(browser, "#class-bars li")) == 80
+    more = find(browser, '[data-of="class-bars"]')
+    assert more.text == "Show all 200"
+    browser.execute_script("arguments[0].click()", more)
+    assert len(texts(browser, "#class-bars li")) == 200
+    find(browser, "#sort-classes").send_keys("most clips first")
+    assert texts(browser, "#class-bars .label")[:3] == ["class 0", "class 1", "class 2"]
+    browser.execute_script("document.getElementById('matrix').focus()")
+    press(browser, Keys.END)
+    assert texts(browser, "#cell") == ["class 0 taken for class 199 in 0 clips (0 % of 16)."]
+    assert find(browser, "#level").is_displayed() is False
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert browser.get_log("browser") == []
+
+
 def test_skeletons_play_pause_seek_slow_down_and_zoom(browser, page, toy):
     from selenium.webdriver.support.select import Select
 
