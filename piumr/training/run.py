@@ -38,7 +38,7 @@ from piumr.training.module import parameter_count
 from piumr.training.provenance import device_name, fingerprint, git_state, read_record, versions, write_record
 from piumr.training.select import select_epochs
 from piumr.training.stopping import TimeLimit
-from pose_extract.atomic import atomic_write
+from pose_extract.atomic import atomic_write, remove_stale
 
 Select = Literal["last", "persons"]
 """``last`` runs a fixed schedule to its end; ``persons`` asks person folds inside training how long to train."""
@@ -110,6 +110,7 @@ def train_run(
                 f"Expected the clips that the run in {str(folder)!r} was trained on, but they have changed since: "
                 f"train again with --config {folder / CONFIG}."
             )
+        remove_stale(folder)
         console.print(f"Going on with {folder}.")
     else:
         folder, record = claim_folder(out, overwrite), _record(job, digest)

@@ -221,5 +221,6 @@ def test_killed_twice_it_ends_with_the_weights_of_a_run_that_never_was(toy_data,
     process = start(*arguments)
     _, said = process.communicate()
     assert process.returncode == 0, said
+    assert not list(run.glob(".*"))  # what the kill left of a file that was being written
     assert train(*options, "--out", tmp_path / "whole") == 0
     assert_same(tmp_path / "whole", run)
