@@ -50,10 +50,12 @@ class TrainingProgress(Callback):
         self._first = 0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Begin, where an earlier run stopped if this one goes on."""
+        """Begin, where an earlier run stopped if this one goes on. One of several processes tells for all."""
+        if not trainer.is_global_zero:
+            self._console, self._display.disable = Console(quiet=True), True
         self._started = self._told = time.monotonic()
         self._first = trainer.global_step
-        self._task = self._display.add_task("", total=self._total(trainer), completed=self._first)
+        self._task = self._display.add_task(self._where(trainer), total=self._total(trainer), completed=self._first)
         self._display.start()
 
     def on_train_batch_end(

@@ -41,7 +41,7 @@ from piumr.training.provenance import device_name, fingerprint, git_state, read_
 from piumr.training.select import select_epochs
 from piumr.training.stopping import TimeLimit
 from piumr.training.transfer import inherit, settle
-from pose_extract.atomic import atomic_write
+from pose_extract.atomic import atomic_write, remove_stale
 
 Select = Literal["last", "persons"]
 """``last`` runs a fixed schedule to its end; ``persons`` asks person folds inside training how long to train."""
@@ -115,6 +115,7 @@ def train_run(
                 f"Expected the clips that the run in {str(folder)!r} was trained on, but they have changed since: "
                 f"train again with --config {folder / CONFIG}."
             )
+        remove_stale(folder)
         console.print(f"Going on with {folder}.")
     else:
         folder, record = claim_folder(out, overwrite), _record(job, digest)

@@ -5,8 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
+from piumr.checkpoint import load_checkpoint
 from piumr.commands.console import fail, run_command
 from piumr.layouts import get_layout
 from pose_extract.schema import PoseSequence, write_poses
@@ -64,12 +66,14 @@ def test_own_folders_train_with_classes_and_persons_from_their_names(trained):
     assert report["train_clips"] + report["test_clips"] == 12
 
 
-def test_a_run_repeats_from_its_configuration(trained, tmp_path):
+def test_a_run_repeats_from_its_configuration_bit_for_bit(trained, tmp_path):
     config = yaml.safe_load((trained / "run" / "config.yaml").read_text())
     assert config["poses"] == str(trained / "poses")
     assert run("train", "--config", trained / "run" / "config.yaml", "--out", tmp_path / "again") == 0
     first, again = (json.loads((p / "metrics.json").read_text()) for p in (trained / "run", tmp_path / "again"))
     assert first["test"] == again["test"]
+    one, two = (load_checkpoint(p / "checkpoint.pt")[0].state_dict() for p in (trained / "run", tmp_path / "again"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_finished_work_is_not_overwritten_unasked(trained, capfd):

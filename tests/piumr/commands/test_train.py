@@ -137,7 +137,9 @@ def test_a_time_limit_ends_cleanly_with_a_model_and_says_how_to_go_on(toy_data, 
 
 
 @pytest.mark.parametrize(
-    "allocate", [lambda: torch.empty(2**50), lambda: np.empty(2**50), lambda: bytearray(2**62)], ids=str
+    "allocate",
+    [lambda: torch.empty(2**50), lambda: np.empty(2**50), lambda: bytearray(2**62)],
+    ids=["torch", "numpy", "python"],
 )
 def test_out_of_memory_says_what_to_lower(toy_data, tmp_path, capfd, from_step, allocate):
     from_step(1, allocate)
@@ -219,5 +221,6 @@ def test_killed_twice_it_ends_with_the_weights_of_a_run_that_never_was(toy_data,
     process = start(*arguments)
     _, said = process.communicate()
     assert process.returncode == 0, said
+    assert not list(run.glob(".*"))  # what the kill left of a file that was being written
     assert train(*options, "--out", tmp_path / "whole") == 0
     assert_same(tmp_path / "whole", run)
