@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib
+import io
 import json
 import os
 import platform
@@ -34,15 +35,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from plain_form import plain_form
 from torch import Tensor, nn
 
 import gcn
-from gcn.layers import CTRGraphConv, GraphConv, MultiBranchTemporalConv, MultiScaleTemporalConv
 
 CHANNELS, CLASSES = 3, 52
+PACKAGES = ("torch", "numpy", "onnxruntime")
 PLAIN = ("ctrgcn", "stgcnpp")
 FIGURES = {
     "batch_1_ms": "batch 1, ms",
+    "onnx_batch_1_ms": "ONNX Runtime, ms",
     "clips_per_s": "batch, clips/s",
     "training_clips_per_s": "training, clips/s",
     "bf16_training_clips_per_s": "in bf16",
@@ -55,116 +58,17 @@ def skeleton(joints: int) -> dict[str, Any]:
     return {"edges": [], "parents": [max(joint - 5, 0) for joint in range(joints)]}
 
 
-def conv_part(conv: nn.Conv2d | nn.Conv1d, outputs: slice, inputs: slice = slice(None)) -> nn.Conv2d:
-    """A 1x1 convolution with some of the outputs and inputs of another."""
-    weight = conv.weight.detach()[outputs, inputs].reshape(len(conv.weight[outputs]), -1, 1, 1)
-    part = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
-    part.weight.data.copy_(weight)
-    part.bias.data.copy_(conv.bias.detach()[outputs])
-    return part
-
-
-def norm_part(norm: nn.BatchNorm2d, channels: slice) -> nn.BatchNorm2d:
-    """The norm of some of the channels of another."""
-    part = nn.BatchNorm2d(len(norm.weight[channels]))
-    for name in ("weight", "bias", "running_mean", "running_var"):
-        getattr(part, name).data.copy_(getattr(norm, name).detach()[channels])
-    return part
-
-
-def slices(widths: list[int]) -> list[slice]:
-    """Consecutive slices of these widths."""
-    ends = [sum(widths[: i + 1]) for i in range(len(widths))]
-    return [slice(end - width, end) for width, end in zip(widths, ends, strict=True)]
-
-
-class PlainGraphConv(nn.Module):
-    """One convolution and one sum over neighbours for each subset."""
-
-    def __init__(self, layer: GraphConv) -> None:
-        super().__init__()
-        self.adjacency = nn.Parameter(layer.adjacency.detach().clone())
-        width = layer.project.in_channels // len(self.adjacency)
-        parts = slices([width] * len(self.adjacency))
-        self.convs = nn.ModuleList(conv_part(layer.project, slice(None), part) for part in parts)
-        for conv in self.convs[1:]:
-            conv.bias.data.zero_()
-        self.norm, self.residual = layer.norm, layer.residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C_in, T, V) to (N, C_out, T, V)."""
-        y = 0
-        for conv, adjacency in zip(self.convs, self.adjacency, strict=True):
-            y = y + conv(torch.einsum("nctv,vw->nctw", x, adjacency))
-        return torch.relu(self.norm(y) + self.residual(x))
-
-
-class PlainCTRGraphConv(nn.Module):
-    """One topology, one convolution and one sum over neighbours for each subset; frames averaged after embedding."""
-
-    def __init__(self, layer: CTRGraphConv) -> None:
-        super().__init__()
-        self.adjacency = nn.Parameter(layer.adjacency.detach().clone())
-        self.gain = nn.Parameter(layer.gain.detach().clone())
-        K = len(self.adjacency)
-        embedded = slices([layer.embed.out_channels // (2 * K)] * (2 * K))
-        out = slices([layer.project.out_channels // K] * K)
-        self.psi = nn.ModuleList(conv_part(layer.embed, part) for part in embedded[:K])
-        self.phi = nn.ModuleList(conv_part(layer.embed, part) for part in embedded[K:])
-        self.expand = nn.ModuleList(conv_part(layer.expand, part) for part in out)
-        self.project = nn.ModuleList(conv_part(layer.project, part) for part in out)
-        self.norm, self.residual = layer.norm, layer.residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C_in, T, V) to (N, C_out, T, V)."""
-        y = 0
-        for k, adjacency in enumerate(self.adjacency):
-            psi, phi = self.psi[k](x).mean(2), self.phi[k](x).mean(2)
-            topology = self.expand[k](torch.tanh(psi[..., :, None] - phi[..., None, :])) * self.gain + adjacency
-            y = y + torch.einsum("ncvw,nctv->nctw", topology, self.project[k](x))
-        return torch.relu(self.norm(y) + self.residual(x))
-
-
-class PlainBranches(nn.Module):
-    """Every branch of a multi-branch temporal convolution with an entry convolution and norms of its own."""
-
-    def __init__(self, layer: MultiBranchTemporalConv | MultiScaleTemporalConv) -> None:
-        super().__init__()
-        parts = slices(layer.widths)
-        self.branches = nn.ModuleList()
-        pool = nn.MaxPool2d((3, 1), (layer.stride, 1), (1, 0))
-        for part, body in zip(parts, [*layer.convs, pool], strict=False):
-            entry = conv_part(layer.enter, part), norm_part(layer.enter_norm, part), nn.ReLU()
-            self.branches.append(nn.Sequential(*entry, body, norm_part(layer.leave_norm, part)))
-        plain = conv_part(layer.enter, parts[-1])
-        plain.stride = (layer.stride, 1)
-        self.branches.append(nn.Sequential(plain, norm_part(layer.leave_norm, parts[-1])))
-        self.leave = nn.Identity()
-        if isinstance(layer, MultiBranchTemporalConv):
-            self.leave = nn.Sequential(nn.ReLU(), layer.leave, layer.norm)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) to (N, C, ceil(T / stride), V)."""
-        return self.leave(torch.cat([branch(x) for branch in self.branches], dim=1))
-
-
-def plain_form(net: nn.Module) -> nn.Module:
-    """The same function as it is commonly written, with the same weights."""
-    forms = {GraphConv: PlainGraphConv, CTRGraphConv: PlainCTRGraphConv}
-    forms |= dict.fromkeys((MultiBranchTemporalConv, MultiScaleTemporalConv), PlainBranches)
-    net = copy.deepcopy(net)
-    for module in list(net.modules()):
-        for name, child in module.named_children():
-            if type(child) in forms:
-                setattr(module, name, forms[type(child)](child))
-    return net
-
-
 class Case:
-    """A model in the two forms that are measured."""
+    """A model in the forms that are measured; ``onnx`` runs what is exported, if anything is."""
 
-    def __init__(self, inference: nn.Module, training: nn.Module, options: argparse.Namespace) -> None:
-        self.options = options
+    def __init__(
+        self,
+        inference: nn.Module,
+        training: nn.Module,
+        options: argparse.Namespace,
+        onnx: Callable[[Tensor], Any] | None = None,
+    ) -> None:
+        self.options, self.onnx = options, onnx
         self.inference, self.training = inference.eval(), training.train()
         self.optimizer = torch.optim.SGD(self.training.parameters(), lr=1e-4)
 
@@ -185,6 +89,21 @@ class Case:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+
+
+def session(net: nn.Module, options: argparse.Namespace) -> Callable[[Tensor], Any]:
+    """One clip through ONNX Runtime: what is deployed runs there."""
+    import onnxruntime
+
+    example, file = torch.randn(1, CHANNELS, options.frames, options.joints), io.BytesIO()
+    exported = torch.onnx.export(net.eval(), (example,), dynamo=True, verbose=False)
+    assert exported is not None
+    exported.save(file)
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    ready = onnxruntime.InferenceSession(file.getvalue(), settings, providers=["CPUExecutionProvider"])
+    name = ready.get_inputs()[0].name
+    return lambda x: ready.run(None, {name: x.numpy()})[0]
 
 
 def seconds(run: Callable[[], None], repeats: int, options: argparse.Namespace) -> float:
@@ -263,12 +182,15 @@ def make_cases(options: argparse.Namespace) -> tuple[dict[str, Case], dict[str, 
         )
         costs[peer] = gcn.network_cost(net, example)._asdict()
         cases[peer] = net, copy.deepcopy(net)
+    # what another one's model needs to be exported is not known
+    names = options.models if (options.device, options.dtype) == ("cpu", "fp32") else []
+    exported = {name: session(cases[name][0], options) for name in names}
     placed = {}
     for key, pair in cases.items():
         inference, training = (net.to(options.device) for net in pair)
         if options.compile:
             inference, training = (torch.compile(net, dynamic=False) for net in (inference, training))
-        placed[key] = Case(inference, training, options)
+        placed[key] = Case(inference, training, options, exported.get(key))
     return placed, costs
 
 
@@ -286,6 +208,8 @@ def measure(cases: dict[str, Case], options: argparse.Namespace, load: Load) -> 
         print(f"round {index + 1} of {options.rounds}", file=sys.stderr)
         for name, case in cases.items():
             found[name]["batch_1_ms"].append(1e3 * seconds(lambda: case.infer(one), 7, options))  # noqa: B023
+            if case.onnx is not None:
+                found[name]["onnx_batch_1_ms"].append(1e3 * seconds(lambda: case.onnx(one), 7, options))  # noqa: B023
         for name, case in cases.items():
             rate = options.batch / seconds(lambda: case.infer(many), 2, options)  # noqa: B023
             found[name]["clips_per_s"].append(rate)
@@ -303,8 +227,9 @@ def measure(cases: dict[str, Case], options: argparse.Namespace, load: Load) -> 
     for name in set(PLAIN) & set(found):
         plain = found[f"{name}, plain"]
         results[name]["times_the_plain_form"] = {
-            figure: spread([b / a if figure == figures[0] else a / b for a, b in zip(values, other, strict=True)])
+            figure: spread([b / a if figure == "batch_1_ms" else a / b for a, b in zip(values, other, strict=True)])
             for figure, values in found[name].items()
+            if figure != "onnx_batch_1_ms"
             for other in [plain[figure] or plain["training_clips_per_s"]]
         }
     return results
@@ -353,7 +278,7 @@ def table(report: dict[str, Any]) -> str:
         cost = report["cost"][name.removesuffix(", plain")]
         cells = [name, f"{cost['parameters'] / 1e6:.2f}", f"{cost['macs'] / 1e6:.0f}"]
         for figure in FIGURES:
-            digits = 1 if figure == "batch_1_ms" else 0
+            digits = 1 if figure.endswith("_ms") else 0
             value = f"{each[figure]['median']:.{digits}f}" if figure in each else ""
             times = each.get("times_the_plain_form", {}).get(figure)
             cells.append(value + (f" ({times['median']:.2f} x)" if times else ""))
@@ -403,7 +328,7 @@ def main() -> None:
         "sweep_batch_1_ms": times,
         "growth": {name: exponents(each) for name, each in times.items()},
         "options": {key: value for key, value in vars(options).items() if key not in ("out", "table")},
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy")}},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),

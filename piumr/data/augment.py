@@ -179,8 +179,9 @@ def drop_part(
     longest = min(int(span * frames), frames - 1)
     length = (1 + _uniform((count,), generator) * longest).long().clamp(max=longest)
     start = (_uniform((count,), generator) * (frames - length + 1)).long()
-    chosen = ((_uniform((count,), generator) < probability) & (length > 0)).nonzero()[:, 0]
-    part, length, start = part[chosen], length[chosen], start[chosen]
+    dropped = (_uniform((count,), generator) < probability) & (length > 0)
+    chosen = _where(dropped)
+    part, length, start = part[chosen] & dropped[chosen, None], length[chosen], start[chosen]
     t = torch.arange(frames, device=points.device)
     gap = ((t >= start[:, None]) & (t < (start + length)[:, None]))[:, :, None] & part[:, None, :]  # (n, T, V)
     before, after = start - 1, start + length
@@ -196,6 +197,13 @@ def drop_part(
 
 def _uniform(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator, device=generator.device)
+
+
+def _where(chosen: Tensor) -> Tensor:
+    """Indices of the clips that are chosen; on a GPU of all, since to ask it for their number is to wait."""
+    if chosen.device.type == "cpu":
+        return chosen.nonzero()[:, 0]
+    return torch.arange(len(chosen), device=chosen.device)
 
 
 def _turn(angle: Tensor, i: int, j: int, size: int) -> Tensor:

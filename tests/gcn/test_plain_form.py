@@ -19,7 +19,9 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "backbones.py"
 def benchmark():
     spec = importlib.util.spec_from_file_location("benchmark_backbones", SCRIPT)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        spec.loader.exec_module(module)
     return module
 
 
@@ -70,11 +72,19 @@ def test_the_benchmark_writes_what_it_promises(benchmark, tmp_path, monkeypatch,
         assert all(report["results"][model][figure]["median"] > 0 for figure in report["results"][model])
         assert f"| {model} |" in printed
     assert report["cost"]["peer:make"] == {"parameters": 3 * 8 * 7 * 52 + 52, "macs": 3 * 8 * 7 * 52}
+    assert "onnx_batch_1_ms" in report["results"]["microgcn-nano"]
     assert {"versions", "load", "machine", "options"} <= report.keys()
     assert np.isfinite(list(report["growth"]["microgcn-nano"].values())).all()
     monkeypatch.setattr("sys.argv", ["backbones.py", "--table", str(out)])
     benchmark.main()
     assert capsys.readouterr().out == printed  # the table is made from the file alone
+
+
+def test_what_is_exported_computes_the_same(benchmark):
+    net = gcn.create_backbone("microgcn-nano", 3, 52, **benchmark.skeleton(4)).deploy()
+    run = benchmark.session(net, argparse.Namespace(frames=8, joints=4, threads=1))
+    x = torch.randn(1, 3, 8, 4)
+    torch.testing.assert_close(torch.from_numpy(run(x)), net(x), rtol=1e-4, atol=1e-5)
 
 
 def test_growth_is_that_of_the_times(benchmark):
@@ -88,7 +98,9 @@ def test_ratios_compare_the_same_rounds(benchmark, monkeypatch):
     times = iter([8.0, 16.0, 4.0, 2.0, 1.0, 0.5, 6.0])  # batch 1, batch, training; ours before plain, bf16 after ours
     monkeypatch.setattr(benchmark, "seconds", lambda *_: next(times))
     options = argparse.Namespace(rounds=1, seconds=1, batch=2, frames=4, joints=3, device="cpu")
-    report = benchmark.measure({"ctrgcn": None, "ctrgcn, plain": None}, options, benchmark.Load())
+    report = benchmark.measure(
+        dict.fromkeys(["ctrgcn", "ctrgcn, plain"], argparse.Namespace(onnx=None)), options, benchmark.Load()
+    )
     ratios = {figure: each["median"] for figure, each in report["ctrgcn"]["times_the_plain_form"].items()}
     assert ratios == {
         "batch_1_ms": 2.0,

@@ -196,3 +196,14 @@ def test_mirror_only_where_the_set_allows_it(make_set):
 def test_impossible_strengths_are_refused(name):
     with pytest.raises(PiumrError, match=name):
         Augmentation(**{name: -0.1})
+
+
+def test_gaps_are_the_same_where_all_clips_are_gone_through(generator, monkeypatch):
+    """As on a GPU, which does not say how many were chosen."""
+    points, valid = batch(count=40)
+    state = generator.get_state()
+    expected = drop_part(points, valid, 0.3, 0.5, LAYOUT, generator)
+    monkeypatch.setattr("piumr.data.augment._where", lambda chosen: torch.arange(len(chosen)))
+    found = drop_part(points, valid, 0.3, 0.5, LAYOUT, generator.set_state(state))
+    assert not torch.equal(expected[0], points)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
