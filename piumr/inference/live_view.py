@@ -86,6 +86,9 @@ def window(canvas: Image) -> Iterator[Show]:
     import cv2
 
     title = "piumr-infer (q ends it)"
+    os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # OpenCV's Qt misses fonts that it does not use
+
+    cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)  # without a toolbar
 
     def show(seconds: float) -> bool:
         cv2.imshow(title, canvas[..., ::-1])

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import tracemalloc
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -246,3 +248,43 @@ def test_an_hour_takes_no_more_memory_than_its_poses(trained, tmp_path):
         tracemalloc.stop()
     assert len(timeline) == 1800
     assert peaks[1] < 1.1 * peaks[0] + 1e6
+
+
+def write_black(path):
+    """A second of nobody."""
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for _ in range(30):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((240, 320, 3), np.uint8), format="rgb24")))
+        film.mux(stream.encode(None))
+
+
+@pytest.mark.slow
+def test_videos_without_people_and_broken_ones_stop_no_other(trained, shared_data, tmp_path, capfd):
+    films = tmp_path / "films"
+    films.mkdir()
+    write_black(films / "nobody.mp4")
+    (films / "broken.mp4").write_bytes(b"\0" * 100)
+    shutil.copy(shared_data / "videos" / "asl_gestures" / "intel_asl_yes.mkv", films / "yes.mkv")
+    assert run("infer", trained / "model.onnx", films) == 1
+    printed = capfd.readouterr()
+    records = {record["source"]: record for record in map(json.loads, printed.out.splitlines())}
+    assert records[str(films / "nobody.mp4")]["label"] is None
+    assert records[str(films / "yes.mkv")]["label"] in ("nod", "wave")
+    assert "nobody.mp4: no person was seen" in printed.err
+    assert "broken.mp4 cannot be opened" in printed.err
+    assert "1 of 3 sources failed." in printed.err
+
+    found = tmp_path / "found"
+    options = ["--segments", found, "--format=jsonl", "--window=0.5", "--threshold=0"]
+    assert run("infer", trained / "model.onnx", films, *options) == 1
+    printed = capfd.readouterr()
+    assert sorted(path.name for path in found.iterdir()) == ["nobody.jsonl", "yes.jsonl"]
+    assert (found / "nobody.jsonl").read_text() == ""
+    segments = [json.loads(line) for line in (found / "yes.jsonl").read_text().splitlines()]
+    with av.open(str(films / "yes.mkv")) as film:
+        seconds = len(list(film.decode(video=0))) / 30
+    assert 0 <= segments[0]["start"] < segments[-1]["end"] <= seconds + 0.1
+    assert "nobody.mp4: no person was seen" in printed.err
+    assert "Traceback" not in printed.err

@@ -10,6 +10,7 @@ import time
 from functools import partial
 
 import av
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -17,12 +18,13 @@ import pytest
 from piumr.errors import PiumrError
 from piumr.inference import ModelCard, Recognizer
 from piumr.inference.live import LiveReport, run_live
-from piumr.inference.live_pose import PoseProcess, Shot, _Newest
+from piumr.inference.live_pose import PoseProcess, Shot, _camera, _Newest
 from piumr.inference.live_view import Board, has_screen, overlay
 from piumr.inference.model_card import METADATA_KEY
 from piumr.layouts import get_layout
 from pose_extract import Options, PoseError
 from pose_extract.landmarks import LandmarkSet
+from pose_extract.video import Video
 
 LAYOUT = get_layout("mediapipe-33")
 MARKS = LandmarkSet(LAYOUT.name, LAYOUT.joints, LAYOUT.edges)
@@ -104,6 +106,23 @@ def test_taking_waits_for_a_frame_and_ends_with_the_cameras_error():
     threading.Timer(0.05, newest.end, (PoseError("unplugged"),)).start()
     with pytest.raises(PoseError, match="unplugged"):
         newest.take()
+
+
+def test_a_camera_gives_rgb_frames_as_they_come_and_says_when_it_is_gone(video, monkeypatch):
+    opened = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda number: opened(str(video)))  # OpenCV reads both alike
+    frames = _camera(3)
+    assert next(frames) is None
+    seconds, taken, first = next(frames)
+    assert seconds == 0
+    assert taken <= time.monotonic()
+    with Video(video) as film:
+        expected = next(iter(film))[1]
+    assert np.abs(first.astype(int) - expected).mean() < 3  # two decoders; red and blue exchanged would be far off
+    later = next(frames)
+    assert later[0] > 0
+    with pytest.raises(PoseError, match="Camera 3 gives no more frames"):
+        list(frames)
 
 
 def test_answers_are_those_of_the_windows_and_the_overlay_has_the_frames_times(model, tmp_path):
