@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from piumr.commands.console import OK, SOME_FAILED, check_out, console, fail
@@ -18,7 +19,7 @@ from piumr.errors import PiumrError
 from piumr.inference import Recognizer
 from piumr.inference.annotations import check_format, write_segments
 from piumr.inference.recordings import Recording, ignore_deprecation, options_for
-from piumr.inference.segments import THRESHOLD, find_segments
+from piumr.inference.segments import THRESHOLD, Segment, find_segments
 from piumr.inference.windows import Timeline, Windows, slide_chunks, window_seconds
 from pose_extract import PoseError, PoseSequence, read_poses
 from pose_extract.atomic import atomic_write
@@ -210,10 +211,17 @@ def _write_segments(
                 progress.remove_task(task)
             found = find_segments(timeline, threshold)
             write_segments(target, found, None if file.suffix.lower() == ".npz" else file)
-            text = f"{len(found)} segments of {len({s.action for s in found})} actions in {timeline.ends[-1]:.1f} s"
-            text = text if timeline.seen.any() else "no person was seen, so there are no segments"
-            console.print(_printable(f"{file}: {text}: {target}"), markup=False)
+            console.print(_printable(f"{file}: {_summary(found, timeline, threshold)}: {target}"), markup=False)
     return failed
+
+
+def _summary(found: list[Segment], timeline: Timeline, threshold: float) -> str:
+    if not timeline.seen.any():
+        return "no person was seen, so there are no segments"
+    if not found:
+        best = float(np.nanmax(timeline.probabilities))
+        return f"no segment, since the highest confidence is {best:.2f} (--threshold {threshold:g})"
+    return f"{len(found)} segments of {len({s.action for s in found})} actions in {timeline.ends[-1]:.1f} s"
 
 
 def _live_source(camera: int | None, realtime: bool, sources: list[Path]) -> int | Path:
@@ -248,16 +256,18 @@ def _live(
 
     require_extra()
     from piumr.inference import live, live_view
+    from piumr.inference.live_pose import PoseProcess
 
-    views: list[live.Open] = []
-    if live_view.has_screen():
-        views.append(live_view.window)
-    else:
-        console.print("There is no screen: going on without a window.")
+    views: list[live.Open] = [live_view.window] if live_view.has_screen() else []
+    has_window = bool(views)
     if overlay is not None:
         views.append(partial(live_view.overlay, path=overlay))
-    with _lines(out) as write:
-        report = live.run_live(recognizer, source, write, views, window, stride or live.STRIDE, top)
+    stride = live.STRIDE if stride is None else stride
+    Windows(window_seconds(recognizer) if window is None else window, stride)  # refuses lengths out of range
+    with PoseProcess(source, options_for(recognizer), bool(views)) as process, _lines(out) as write:
+        if not has_window:
+            console.print("There is no screen: going on without a window.")
+        report = live.run_live(recognizer, process, write, views, window, stride, top)
     name = f"camera {source}" if isinstance(source, int) else str(source)
     console.print(_printable(f"{name}: {report}"), markup=False)
     if report.error is not None:

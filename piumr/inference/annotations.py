@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -155,11 +156,12 @@ def _eaf(segments: Sequence[Segment], media: Path | None, path: Path) -> str:
 
 def _media(media: Path, path: Path) -> dict[str, str]:
     """Where ELAN finds the video, also when the folder that holds both is moved."""
-    where = {"MEDIA_URL": media.resolve().as_uri(), "MIME_TYPE": _MIME.get(media.suffix.lower(), "video/*")}
-    if media.resolve().is_relative_to(path.resolve().parent):
-        near = media.resolve().relative_to(path.resolve().parent)
-        where["RELATIVE_MEDIA_URL"] = _NOT_XML.sub("?", f"./{near.as_posix()}")
-    return where
+    near = Path(os.path.relpath(media.resolve(), path.resolve().parent)).as_posix()
+    return {
+        "MEDIA_URL": media.resolve().as_uri(),
+        "MIME_TYPE": _MIME.get(media.suffix.lower(), "video/*"),
+        "RELATIVE_MEDIA_URL": _NOT_XML.sub("?", near if near.startswith("../") else f"./{near}"),
+    }
 
 
 def _clock(seconds: float) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from piumr.errors import PiumrError
-from piumr.inference.live_pose import PoseProcess, Shot, Source
+from piumr.inference.live_pose import PoseProcess, Shot
 from piumr.inference.live_view import BARS, Board, Show
 from piumr.inference.recognizer import Recognizer
-from piumr.inference.recordings import as_poses, options_for
+from piumr.inference.recordings import as_poses
 from piumr.inference.windows import Timeline, Windows, predict_windows, window_seconds
 from pose_extract import PoseError
 from pose_extract.drawing import Image
@@ -57,7 +57,7 @@ class LiveReport:
 
 def run_live(
     recognizer: Recognizer,
-    source: Source,
+    process: PoseProcess,
     answer: Callable[[dict[str, Any]], None],
     views: Sequence[Open] = (),
     seconds: float | None = None,
@@ -71,7 +71,7 @@ def run_live(
 
     Args:
         recognizer: the model.
-        source: number of a camera, or a video.
+        process: of the camera or video, entered; it sends pictures if there are views.
         answer: called with each answer as plain types for JSON.
         views: what opens the views.
         seconds: length of a window; ``None`` is that of the model.
@@ -79,16 +79,11 @@ def run_live(
         top: classes that an answer names.
 
     Raises:
-        PoseError: if the source cannot be opened or the extra is not installed.
-        PiumrError: if a length is out of range or the model does not take the poses.
+        PiumrError: if a length is out of range.
     """
     windows = Windows(window_seconds(recognizer) if seconds is None else seconds, stride)
     report, latest = LiveReport(), None
-    with (
-        _stopped_by_ctrl_c() as stop,
-        PoseProcess(source, options_for(recognizer), bool(views)) as process,
-        ExitStack() as stack,
-    ):
+    with _stopped_by_ctrl_c() as stop, ExitStack() as stack:
         screen: _Screen | None = None
         try:
             for shots in process.shots(stop):

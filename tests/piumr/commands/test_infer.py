@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import torch
 from piumr.checkpoint import save_checkpoint
 from piumr.commands.console import run_command
 from piumr.export import export_onnx
-from piumr.inference import ModelCard
+from piumr.inference import ModelCard, Recognizer
+from piumr.inference.windows import chunks_of, slide
 from piumr.layouts import get_layout
 from piumr.model import ActionNet, ModelConfig
-from pose_extract.schema import PoseSequence, write_poses
+from pose_extract.schema import PoseSequence, read_poses, write_poses
 
 LAYOUT = get_layout("mediapipe-33")
 
@@ -127,3 +129,120 @@ def test_export_refuses_an_out_before_it_starts(trained, tmp_path, capfd, monkey
         assert "`out`" in capfd.readouterr().err
     assert (trained / "checkpoint.pt").read_bytes() == before
     assert not (tmp_path / "missing").exists()
+
+
+def write_long(path, seconds, seen=lambda t: t >= 0, layout=LAYOUT):
+    """A recording at 30 fps in which somebody is there while ``seen``."""
+    times = np.arange(int(seconds * 30)) / 30
+    landmarks = np.random.default_rng(0).uniform(0.2, 0.8, (1, len(layout), 4)).astype(np.float32)
+    landmarks = np.repeat(landmarks, len(times), axis=0)
+    landmarks[..., 3] = 1
+    valid = np.repeat(seen(times)[:, None], len(layout), axis=1)
+    landmarks[~valid] = np.nan
+    meta = {"layout": layout.name, "joints": list(layout.joints), "edges": [list(e) for e in layout.edges]}
+    meta |= {"width": 640, "height": 480}
+    world = np.zeros((len(times), 33 if layout is LAYOUT else 0, 3), np.float32)
+    write_poses(path, PoseSequence(landmarks, world, valid, times, meta))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".eaf", ".vtt"])
+def test_segments_are_written_in_the_format_of_the_suffix(trained, tmp_path, capfd, suffix):
+    source = write_long(tmp_path / "long.npz", 12, lambda t: (t < 4) | (t > 8))
+    target = tmp_path / f"found{suffix}"
+    assert run("infer", trained / "model.onnx", source, "--segments", target, "--threshold", "0", "--window", "1") == 0
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "2 segments of 1 actions in 12.0 s" in printed.err
+    text = target.read_text()
+    assert text.count("nod") + text.count("wave") == 2
+    assert text.startswith({".csv": "start,", ".jsonl": "{", ".eaf": "<?xml", ".vtt": "WEBVTT"}[suffix])
+
+
+def test_segments_of_a_recording_with_empty_stretches_are_where_somebody_is(trained, tmp_path):
+    source = write_long(tmp_path / "long.npz", 12, lambda t: (t < 4) | (t > 8))
+    target = tmp_path / "found.jsonl"
+    options = ["--threshold=0", "--window=1", "--stride=0.1"]
+    assert run("infer", trained / "model.onnx", source, "--segments", target, *options) == 0
+    edges = [value for line in target.read_text().splitlines() for value in list(json.loads(line).values())[:2]]
+    assert edges == pytest.approx([0, 4, 8, 12], abs=0.11)
+
+
+def test_several_sources_go_to_a_folder_and_a_bad_one_stops_none(trained, tmp_path, capfd):
+    poses = tmp_path / "poses"
+    (poses / "anna").mkdir(parents=True)
+    write_long(poses / "anna" / "one.npz", 3)
+    write_long(poses / "empty.npz", 3, lambda t: t < 0)
+    write_long(poses / "other.npz", 3, layout=get_layout("kinect-20"))
+    (poses / "torn.npz").write_bytes(b"torn")
+    folder = tmp_path / "found"
+    options = ["--segments", folder, "--format", "vtt", "--threshold", "0"]
+    assert run("infer", trained / "model.onnx", poses, *options) == 1
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*.*")) == ["anna/one.vtt", "empty.vtt"]
+    assert (folder / "empty.vtt").read_text() == "WEBVTT\n"
+    printed = capfd.readouterr().err
+    assert "empty.npz: no person was seen" in printed
+    assert "kinect-20 (20 joints)" in printed
+    assert "torn.npz" in printed
+    assert "2 of 4 sources failed." in printed
+
+
+def test_sources_of_one_stem_keep_their_suffix(trained, tmp_path):
+    (tmp_path / "a").mkdir()
+    write_long(tmp_path / "a" / "x.npz", 1)
+    write_long(tmp_path / "x.npz", 1)
+    sources = [tmp_path / "a" / "x.npz", tmp_path / "x.npz"]
+    assert run("infer", trained / "model.onnx", *sources, "--segments", tmp_path / "found") == 2
+    (tmp_path / "x.npz").rename(tmp_path / "x.NPZ")
+    sources[1] = tmp_path / "x.NPZ"
+    assert run("infer", trained / "model.onnx", *sources, "--segments", tmp_path / "found") == 0
+    assert sorted(path.name for path in (tmp_path / "found").iterdir()) == ["x.NPZ.csv", "x.npz.csv"]
+
+
+def test_a_threshold_that_nothing_reaches_says_so(trained, clip, tmp_path, capfd):
+    assert run("infer", trained / "model.onnx", clip, "--segments", tmp_path / "a.csv", "--threshold", "1") == 0
+    assert "highest confidence is 0." in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--segments", "{}/found.txt"], r"`segments`"),
+        (["--segments", "{}/clip.npz"], "`segments`"),
+        (["--segments", "{}/a.csv", "--out", "{}/b.jsonl"], "`segments`"),
+        (["--segments", "{}/a.csv", "--window", "-1"], "`window`"),
+        (["--segments", "{}/a.csv", "--stride", "9"], "`stride`"),
+        (["--segments", "{}/a.csv", "--threshold", "2"], "`threshold`"),
+        (["--segments", "{}/a.csv", "--realtime"], "`segments`"),
+        (["--overlay", "{}/a.mp4"], "`overlay`"),
+        (["--realtime"], "`realtime`"),
+        (["--camera", "0"], "`camera`"),
+    ],
+)
+def test_options_that_make_no_sense_are_one_line(trained, clip, capfd, options, named):
+    options = [option.replace("{}", str(clip.parent)) for option in options]
+    assert run("infer", trained / "model.onnx", clip, *options) == 2
+    printed = capfd.readouterr().err
+    assert printed.count("\n") == 1
+    assert named in printed
+    assert sorted(path.name for path in clip.parent.iterdir()) == ["clip.npz"]
+
+
+def test_no_source_is_one_line(trained, capfd):
+    assert run("infer", trained / "model.onnx") == 2
+    assert "`sources`" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_hour_takes_no_more_memory_than_its_poses(trained, tmp_path):
+    hour = read_poses(write_long(tmp_path / "hour.npz", 3600))
+    recognizer = Recognizer(trained / "model.onnx", threads=1)
+    peaks = []
+    for frames in (3600, len(hour)):
+        poses = next(chunks_of(hour, frames))
+        tracemalloc.start()
+        timeline = slide(recognizer, poses, 2.0, 2.0)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert len(timeline) == 1800
+    assert peaks[1] < 1.1 * peaks[0] + 1e6
