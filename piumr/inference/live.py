@@ -17,7 +17,7 @@ from piumr.inference.live_pose import PoseProcess, Shot
 from piumr.inference.live_view import BARS, Board, Show
 from piumr.inference.recognizer import Recognizer
 from piumr.inference.recordings import as_poses
-from piumr.inference.windows import Timeline, Windows, predict_windows, window_seconds
+from piumr.inference.windows import Timeline, Window, Windows, predict_windows, window_seconds
 from pose_extract import PoseError
 from pose_extract.drawing import Image
 
@@ -126,7 +126,7 @@ def _newest_answer(
     recognizer: Recognizer, windows: Windows, shots: Sequence[Shot], process: PoseProcess
 ) -> Timeline | None:
     """What the model says of the last window that these shots complete, if they do."""
-    complete = []
+    complete: list[Window] = []
     for shot in shots:
         poses = as_poses(process.landmark_set, [shot.seconds], [shot.landmarks], shot.size)
         complete += windows.push(poses.timestamps, *recognizer.points_of(poses))

@@ -145,7 +145,8 @@ class _Newest:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._frame: tuple[float, float, NDArray[np.uint8]] | None = None
-        self._ended, self._error = False, None
+        self._ended = False
+        self._error: PoseError | None = None
         self.dropped = 0
 
     def put(self, seconds: float, taken: float, frame: NDArray[np.uint8]) -> None:
