@@ -58,8 +58,8 @@ def main() -> None:
             frames, dropped = frames + report.frames, dropped + report.dropped
         middle, high = np.percentile(delays, [50, 95]) * 1000
         print(
-            f"| {options.landmarks} | {'yes' if shown else 'no'} | {len(delays)} | {middle:.0f} | {high:.0f} | {frames} | "
-            f"{dropped} |"
+            f"| {options.landmarks} | {'yes' if shown else 'no'} | {len(delays)} | {middle:.0f} | {high:.0f} | "
+            f"{frames} | {dropped} |"
         )
 
 

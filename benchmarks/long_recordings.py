@@ -81,7 +81,8 @@ def measure(
         found = find_segments(timeline, threshold, smoothing)
         frames.append((frame_accuracy(found, truth), truth[-1].end))
         right, given, there = right + hits(found, truth), given + len(found), there + len(truth)
-    return float(np.average(*np.array(frames).T)), 2 * right / max(given + there, 1)
+    accuracies, lengths = np.array(frames).T
+    return float(np.average(accuracies, weights=lengths)), 2 * right / max(given + there, 1)
 
 
 def main() -> None:
