@@ -24,7 +24,7 @@ import onnxruntime
 from piumr.data.protocols import make_splits
 from piumr.data.source import DataConfig, load_set
 from piumr.inference import Recognizer
-from piumr.inference.segments import Segment, find_segments
+from piumr.inference.segments import SWITCH, THRESHOLD, Segment, find_segments
 from piumr.inference.windows import STRIDES, Timeline, Windows, predict_windows
 
 FPS = 30.0
@@ -72,13 +72,11 @@ def hits(found: list[Segment], truth: list[Segment], overlap: float = 0.5) -> in
     return count
 
 
-def measure(
-    recordings: list[tuple[Timeline, list[Segment]]], threshold: float, smoothing: float | None
-) -> tuple[float, float]:
+def measure(recordings: list[tuple[Timeline, list[Segment]]], threshold: float, switch: float) -> tuple[float, float]:
     """Frame accuracy and segment F1 over all recordings."""
     frames, right, given, there = [], 0, 0, 0
     for timeline, truth in recordings:
-        found = find_segments(timeline, threshold, smoothing)
+        found = find_segments(timeline, threshold, switch)
         frames.append((frame_accuracy(found, truth), truth[-1].end))
         right, given, there = right + hits(found, truth), given + len(found), there + len(truth)
     accuracies, lengths = np.array(frames).T
@@ -89,6 +87,7 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
+    parser.add_argument("--persons", nargs="+", help="only these test persons; all of them if not given")
     parser.add_argument("--data", type=Path, required=True, help="folder of the set that the model was trained on")
     arguments = parser.parse_args()
     recognizer = Recognizer(arguments.model, threads=1)
@@ -111,7 +110,11 @@ def main() -> None:
     ]
     rng = np.random.default_rng(0)
     persons = np.array(clips.persons)[split.test]
-    raw = [long_recording(clips, np.array(split.test)[persons == p], rng) for p in dict.fromkeys(persons)]
+    raw = [
+        long_recording(clips, np.array(split.test)[persons == p], rng)
+        for p in dict.fromkeys(persons)
+        if p in (arguments.persons or persons)
+    ]
     length = sum(truth[-1].end for *_, truth in raw)
     print(
         f"{trained['dataset']}, {trained['split']}: {len(raw)} recordings, {length / 60:.1f} min, {len(clip_hits)} "
@@ -121,7 +124,7 @@ def main() -> None:
         f"python {platform.python_version()}, onnxruntime {onnxruntime.__version__}, 1 thread, load "
         f"{os.getloadavg()[0]:.1f}\n"
     )
-    print("| window s | stride s | smoothing s | threshold | frame accuracy | segment F1@0.5 | ms a window |")
+    print("| window s | stride s | switch | threshold | frame accuracy | segment F1@0.5 | ms a window |")
     print("|---|---|---|---|---|---|---|")
     for window, strides in ((1.0, STRIDES), (1.0, STRIDES / 2), (0.75, STRIDES), (1.5, STRIDES)):
         started = time.perf_counter()
@@ -130,15 +133,16 @@ def main() -> None:
             for p, v, truth in raw
         ]
         cost = (time.perf_counter() - started) * 1000 / sum(len(timeline) for timeline, _ in recordings)
-        settings = [(None, 0.5)]
+        settings = [(SWITCH, THRESHOLD)]
         if (window, strides) == (1.0, STRIDES):
-            settings += [(s * seconds, 0.5) for s in (0.0, 0.25, 0.75, 1.0)] + [(None, t) for t in (0.0, 0.3, 0.7)]
-        for smoothing, threshold in settings:
-            accuracy, f1 = measure(recordings, threshold, smoothing)
-            width = "default" if smoothing is None else f"{smoothing:.2f}"
+            settings += [(s, THRESHOLD) for s in (0.0, SWITCH / 2, SWITCH * 2)]
+            settings += [(SWITCH, t) for t in (0.0, 2 * THRESHOLD, 4 * THRESHOLD)]
+        for switch, threshold in settings:
+            accuracy, f1 = measure(recordings, threshold, switch)
             print(
-                f"| {window * seconds:.2f} | {window * seconds / strides:.2f} | {width} | {threshold} | "
-                f"{accuracy:.1%} | {f1:.1%} | {cost:.1f} |"
+                f"| {window * seconds:.2f} | {window * seconds / strides:.2f} | {switch} | {threshold} | "
+                f"{accuracy:.1%} | {f1:.1%} | {cost:.1f} |",
+                flush=True,
             )
 
 

@@ -64,7 +64,8 @@ def infer(
         format: of the files, where --segments is a folder.
         window: seconds that are recognised as one clip; if not given what the model was trained on, else 2.
         stride: seconds from one window to the next; an eighth of the window if not given, live 0.1.
-        threshold: confidence below which --segments says that nothing happens, 0 to 1.
+        threshold: confidence below which --segments says that nothing happens, 0 to 1; raise it for recordings in
+            which most of the time nothing does.
         camera: recognise live from the camera of this number, usually 0.
         realtime: play the one source, a video, as if it were a camera.
         overlay: live, write what is shown as a video (.mp4) as well.

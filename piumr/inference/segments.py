@@ -1,8 +1,8 @@
-"""From what a model says over time to what happened when: smoothing, a background threshold, segments."""
+"""From what a model says over time to what happened when: the best course of actions, as segments."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 from piumr.errors import PiumrError
 from piumr.inference.windows import Timeline
 
-THRESHOLD = 0.5
-"""Below this confidence nothing is said to happen."""
+THRESHOLD = 0.1
+"""Where no class is more probable than this for long enough, nothing is said to happen."""
+
+SWITCH = 0.5
+"""Price of a change from one action to another, in nats of the evidence of one window."""
+
+_LEAST, _NEVER = 1e-6, -1e9  # probability that stands for zero, log-probability of what cannot be
 
 
 @dataclass(frozen=True)
@@ -31,41 +36,18 @@ class Segment:
     confidence: float
 
 
-def smooth(timeline: Timeline, seconds: float) -> Timeline:
-    """Average the probabilities over neighbouring windows, weighted by a Hann bell ``seconds`` wide.
-
-    Windows in which nobody was seen have no weight and stay without an answer.
-    """
-    if len(timeline) < 2:
-        return timeline
-    times, seen = timeline.times, timeline.seen
-    known = np.where(seen[:, None], timeline.probabilities, np.float32(0))
-    total, weight = known.copy(), seen.astype(np.float32)
-    reach = min(int(seconds / 2 / np.diff(times).min()), len(times) - 1)
-    for offset in range(1, reach + 1):
-        distance = times[offset:] - times[:-offset]
-        bell = np.where(distance < seconds / 2, np.cos(np.pi * distance / seconds) ** 2, 0).astype(np.float32)
-        early, late = slice(None, -offset), slice(offset, None)
-        total[early] += bell[:, None] * known[late]
-        total[late] += bell[:, None] * known[early]
-        weight[early] += bell * seen[late]
-        weight[late] += bell * seen[early]
-    mean = total / np.maximum(weight, 1e-9)[:, None]
-    return replace(timeline, probabilities=np.where(seen[:, None], mean, np.float32(np.nan)))
-
-
 def find_segments(
-    timeline: Timeline, threshold: float = THRESHOLD, smoothing: float | None = None, shortest: float = 0.0
+    timeline: Timeline, threshold: float = THRESHOLD, switch: float = SWITCH, shortest: float = 0.0
 ) -> list[Segment]:
-    """What happened when.
+    """What happened when: the most probable course of actions, and of stretches without one.
 
     A window speaks for the time around its centre, up to half way to its neighbours' centres; the first and the last
     one before a gap speak for all of their outer halves.
 
     Args:
         timeline: at least one window.
-        threshold: background threshold, 0..1: where the best class is below it, nothing happened.
-        smoothing: width of :func:`smooth`, seconds; ``None`` is half of a window.
+        threshold: background threshold, 0..1: probability that "nothing happens" competes with.
+        switch: price of a change, see :func:`decode`.
         shortest: segments below this length, seconds, are left out.
 
     Returns:
@@ -74,24 +56,61 @@ def find_segments(
     Raises:
         PiumrError: if an argument is out of range.
     """
-    if not 0 <= threshold <= 1:
-        raise PiumrError(f"Expected `threshold` to lie in 0..1, but got {threshold:g}.")
     if not 0 <= shortest < np.inf:
         raise PiumrError(f"Expected `shortest` to be 0 seconds or more, but got {shortest:g}.")
-    smoothed = smooth(timeline, float(timeline.ends[0] - timeline.starts[0]) / 2 if smoothing is None else smoothing)
-    filled = np.nan_to_num(smoothed.probabilities, nan=-1.0)
-    best, confidence = filled.argmax(axis=1), filled.max(axis=1)
-    best = np.where(timeline.seen & (confidence >= threshold), best, -1)
+    labels = decode(timeline, threshold, switch)
     low, high, gap = _cells(timeline)
-    first = np.flatnonzero(np.concatenate([[True], (best[1:] != best[:-1]) | gap]))
-    last = np.append(first[1:], len(best)) - 1
+    first = np.flatnonzero(np.concatenate([[True], (labels[1:] != labels[:-1]) | gap]))
+    last = np.append(first[1:], len(labels)) - 1
     return [
         Segment(
-            float(low[a]), float(high[b]), timeline.class_names[best[a]], float(confidence[a : b + 1].mean(dtype=float))
+            float(low[a]),
+            float(high[b]),
+            timeline.class_names[labels[a]],
+            float(timeline.probabilities[a : b + 1, labels[a]].mean(dtype=float)),
         )
         for a, b in zip(first, last, strict=True)
-        if best[a] >= 0 and high[b] - low[a] >= shortest
+        if labels[a] >= 0 and high[b] - low[a] >= shortest
     ]
+
+
+def decode(timeline: Timeline, threshold: float = THRESHOLD, switch: float = SWITCH) -> NDArray[np.int64]:
+    """The class of each window, (W,), -1 for none: the best path of a hidden Markov model (Viterbi, 1967).
+
+    A path's score is ``sum_w (stride / length) log p_w(class) - switch (number of changes)``. Windows overlap and
+    repeat each other's evidence, hence the factor: the result hardly depends on the stride. "Nothing happens" is a
+    class of its own, whose probability is ``threshold`` everywhere, and 1 where nobody was seen. Changes at gaps are
+    free.
+
+    Raises:
+        PiumrError: if an argument is out of range.
+    """
+    if not 0 <= threshold <= 1:
+        raise PiumrError(f"Expected `threshold` to lie in 0..1, but got {threshold:g}.")
+    if not 0 <= switch < np.inf:
+        raise PiumrError(f"Expected `switch` to be 0 or more, but got {switch:g}.")
+    seen, length = timeline.seen, timeline.ends[0] - timeline.starts[0]
+    evidence = np.full((len(timeline), len(timeline.class_names) + 1), _NEVER)
+    evidence[seen, :-1] = np.log(np.maximum(timeline.probabilities[seen], _LEAST))
+    if threshold > 0:
+        evidence[:, -1] = np.log(threshold)
+    evidence[~seen, -1] = 0
+    if len(timeline) > 1:
+        evidence *= min(np.median(np.diff(timeline.starts)) / length, 1)
+    price = np.where(_cells(timeline)[2], 0, switch)
+    stays = np.empty(evidence.shape, bool)  # from the window before
+    best = np.empty(len(timeline), np.int64)  # class of the best path up to the window before
+    score = evidence[0]
+    for i in range(1, len(timeline)):
+        best[i] = score.argmax()
+        changed = score[best[i]] - price[i - 1]
+        stays[i] = score >= changed
+        score = np.where(stays[i], score, changed) + evidence[i]
+    path = np.empty(len(timeline), np.int64)
+    path[-1] = score.argmax()
+    for i in range(len(timeline) - 1, 0, -1):
+        path[i - 1] = path[i] if stays[i, path[i]] else best[i]
+    return np.where(path == len(timeline.class_names), -1, path)
 
 
 def _cells(timeline: Timeline) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
