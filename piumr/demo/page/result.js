@@ -5,7 +5,7 @@ import {bars, byId, colour, element, percent, seconds} from "./dom.js";
 import {Player} from "./player.js";
 import {bytesOf} from "./skeleton.js";
 
-const ROWS = 6, LOOPED = 20;
+const ROWS = 6, LOOPED = 20, CLEAR = .5;
 
 export class Result {
   constructor() {
@@ -58,7 +58,7 @@ export class Result {
   answer(frames) {
     const {clip, windows, segments, seen} = this.result;
     const one = windows.times.length === 1;
-    const actions = [...new Set(segments.map(({action}) => action))];
+    const actions = [...new Set(segments.filter(({confidence}) => confidence >= CLEAR).map(({action}) => action))];
     const several = actions.slice(0, 3).join(", ") + (actions.length > 3 ? ` and ${actions.length - 3} more` : "");
     byId("answer").textContent = !clip.label ? "No person is seen" : one ? clip.label : several || "No clear action";
     const note = [];
@@ -87,7 +87,7 @@ export class Result {
   list() {
     const {classes, segments, threshold} = this.result;
     if (!segments.length) {
-      byId("segments").replaceChildren(element("p", {className: "facts"}, `No action reaches ${percent(threshold)}, averaged over half a window.`));
+      byId("segments").replaceChildren(element("p", {className: "facts"}, `No action is above ${percent(threshold)} for long enough.`));
       return;
     }
     const body = element("tbody");
