@@ -58,7 +58,8 @@ export class Result {
   answer(frames) {
     const {clip, windows, segments, seen} = this.result;
     const one = windows.times.length === 1;
-    const actions = [...new Set(segments.filter(({confidence}) => confidence >= CLEAR).map(({action}) => action))];
+    const clear = segments.filter(segment => this.peak(segment) >= CLEAR);
+    const actions = [...new Set(clear.map(({action}) => action))];
     const several = actions.slice(0, 3).join(", ") + (actions.length > 3 ? ` and ${actions.length - 3} more` : "");
     byId("answer").textContent = !clip.label ? "No person is seen" : one ? clip.label : several || "No clear action";
     const note = [];
@@ -67,6 +68,12 @@ export class Result {
     note.push(`${frames.length} frames, a person in ${percent(seen)}`);
     if (!one) note.push(`windows of ${(windows.ends[0] - windows.starts[0]).toFixed(1)} s`);
     byId("answer-note").textContent = note.filter(Boolean).join(" · ");
+  }
+
+  // highest probability of a segment's action in it
+  peak({start, end, action}) {
+    const {classes, windows: {times, probabilities}} = this.result, k = classes.indexOf(action);
+    return Math.max(0, ...probabilities.filter((row, i) => row && start <= times[i] && times[i] <= end).map(row => row[k]));
   }
 
   draw() {
