@@ -10,7 +10,7 @@ from piumr.commands.console import OK, console
 from piumr.demo.guard import is_loopback
 from piumr.demo.server import serve
 from piumr.errors import PiumrError
-from piumr.inference import Recognizer
+from piumr.inference import DEFAULT_MODEL, Recognizer
 from pose_extract.environment import require_extra
 
 NO_MODEL: list[Path] = []
@@ -34,7 +34,7 @@ def demo(model: list[Path] = NO_MODEL, host: str = "127.0.0.1", port: int = 8000
     if len(model) > 1:
         raise PiumrError(f"Expected one `model`, but got {len(model)}.")
     require_extra()
-    recognizer = Recognizer(*model)
+    recognizer = Recognizer(model[0] if model else DEFAULT_MODEL)
     if not is_loopback(host):
         console.print(
             f"warning: listening at {host}: whoever can reach this machine can use the page, without a password and "

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ HANG_SECONDS = 60.0
 Landmarks = Literal["holistic", "body"]
 
 
-async def extract(video: Path, poses: Path, landmarks: Landmarks) -> AsyncIterator[tuple[int, int]]:
+async def extract(video: Path, poses: Path, landmarks: Landmarks) -> AsyncGenerator[tuple[int, int], None]:
     """Estimate the poses of a video in a process of its own and write the cache ``poses``.
 
     Yields:

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ class Demo:
         await socket.close()
         return socket
 
-    async def _lines(self, video: Path, poses: Path) -> AsyncIterator[dict[str, Any]]:
+    async def _lines(self, video: Path, poses: Path) -> AsyncGenerator[dict[str, Any], None]:
         """What :meth:`video` tells."""
         try:
             yield {"frames": 0, "promised": 0}

@@ -1,11 +1,11 @@
-// The webcam: pictures to the server, poses and predictions back. At most two pictures are on their way, so that nothing
-// lags; a picture is taken when it is sent, so that it is always the newest.
+// The webcam: pictures to the server, poses and predictions back. One picture is on its way at a time, and the next one
+// is the newest when the answer comes: those in between are dropped, so that nothing lags.
 
 import {bars, byId, percent} from "./dom.js";
 import {bytesOf} from "./skeleton.js";
 import {Strip} from "./chart.js";
 
-const WIDTH = 640, QUALITY = .8, ON_THEIR_WAY = 2, REACH = 20;
+const WIDTH = 640, QUALITY = .8, REACH = 20;
 
 const REFUSALS = {
   NotAllowedError: "The browser was not allowed to use the camera: allow it for this page and try again.",
@@ -37,7 +37,8 @@ export class Camera {
   }
 
   talk(onReady) {
-    this.pictures = new Map();
+    this.newest = this.sent = null;
+    this.dropped = 0;
     this.spans = [];
     this.strip = new Strip(byId("live-chart"), REACH);
     this.began = performance.now();
@@ -47,7 +48,7 @@ export class Camera {
         ready: () => {
           this.running = true;
           onReady();
-          this.send();
+          this.take();
         },
         pose: message => this.showPose(message),
         prediction: message => this.showPrediction(message),
@@ -77,33 +78,36 @@ export class Camera {
     this.socket?.send("stop");
   }
 
-  async send() {
-    if (!this.running || this.sending || this.pictures.size >= ON_THEIR_WAY) return;
-    this.sending = true;
-    const {videoWidth, videoHeight} = this.video;
-    const scale = Math.min(1, WIDTH / videoWidth);
+  // every picture of the camera in turn; the one before is dropped if it has not been sent
+  async take() {
+    if (!this.running) return;
+    const {videoWidth, videoHeight} = this.video, scale = Math.min(1, WIDTH / videoWidth);
     const picture = Object.assign(document.createElement("canvas"), {
       width: Math.round(videoWidth * scale), height: Math.round(videoHeight * scale),
     });
     picture.getContext("2d").drawImage(this.video, 0, 0, picture.width, picture.height);
     const at = performance.now() - this.began;
     const jpeg = await new Promise(resolve => picture.toBlob(resolve, "image/jpeg", QUALITY));
-    const time = new ArrayBuffer(8);
-    new DataView(time).setFloat64(0, at, true);
-    if (this.running && this.socket.readyState === WebSocket.OPEN) {
-      this.pictures.set(at, picture);
-      this.socket.send(new Blob([time, jpeg]));
-    }
-    this.sending = false;
-    requestAnimationFrame(() => this.send());
+    this.dropped += this.newest !== null;
+    this.newest = {at, jpeg, picture};
+    this.send();
+    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(() => this.take());
+    else requestAnimationFrame(() => this.take());
   }
 
-  showPose({at, points, width, height, milliseconds, dropped}) {
-    const picture = this.pictures.get(at);
-    // an answer stands for all pictures before it: they were dropped for this one
-    for (const sent of this.pictures.keys()) if (sent <= at) this.pictures.delete(sent);
+  send() {
+    if (!this.running || this.sent || !this.newest || this.socket.readyState !== WebSocket.OPEN) return;
+    [this.sent, this.newest] = [this.newest, null];
+    const time = new ArrayBuffer(8);
+    new DataView(time).setFloat64(0, this.sent.at, true);
+    this.socket.send(new Blob([time, this.sent.jpeg]));
+  }
+
+  showPose({at, points, width, height, milliseconds}) {
+    const {picture} = this.sent;
+    this.sent = null;
     this.send();
-    if (points === null || !picture) return;
+    if (points === null) return;
     const canvas = byId("mirror"), context = canvas.getContext("2d");
     if (canvas.width !== width || canvas.height !== height) {
       Object.assign(canvas, {width, height});
@@ -117,11 +121,12 @@ export class Camera {
     const delay = this.spans.reduce((sum, [, span]) => sum + span, 0) / this.spans.length;
     const rate = this.spans.length / Math.max(Math.min(2, now / 1000), .1);
     byId("latency").textContent = `${Math.round(delay)} ms from camera to skeleton (pose ${Math.round(milliseconds)} ms), `
-      + `${Math.round(rate)} pictures/s${dropped ? `, ${dropped} dropped` : ""}`;
-    byId("latency").dataset.delay = delay.toFixed(1);
+      + (this.answered ? `${Math.round(this.answered)} ms to prediction, ` : "")
+      + `${Math.round(rate)} pictures/s, ${this.dropped} dropped`;
   }
 
   showPrediction({at, top, seconds}) {
+    this.answered = performance.now() - this.began - at;
     bars(byId("live-top"), top, seconds < .5 ? "Watching …" : "No person is seen.");
     this.strip.add(at / 1000, top.length ? top[0][1] : null);
     byId("mirror").setAttribute("aria-label", top.length ? `The webcam with your skeleton: ${top[0][0]}, ${percent(top[0][1])}` : "The webcam");

@@ -5,7 +5,7 @@ import {bars, byId, colour, element, percent, seconds} from "./dom.js";
 import {Player} from "./player.js";
 import {bytesOf} from "./skeleton.js";
 
-const ROWS = 6, LOOPED = 20;
+const ROWS = 6, LOOPED = 20, CLEAR = .5;
 
 export class Result {
   constructor() {
@@ -54,15 +54,26 @@ export class Result {
     byId("result").hidden = true;
   }
 
+  // a model knows clips of a window's length: a longer recording is answered by its segments
   answer(frames) {
-    const {clip, windows, seen} = this.result;
+    const {clip, windows, segments, seen} = this.result;
     const one = windows.times.length === 1;
-    byId("answer").textContent = clip.label ?? "No person is seen";
-    const note = clip.label ? [`${percent(clip.confidence)} sure of the whole clip`] : [];
-    if (clip.coarse) note.push(clip.coarse);
+    const clear = segments.filter(segment => this.peak(segment) >= CLEAR);
+    const actions = [...new Set(clear.map(({action}) => action))];
+    const several = actions.slice(0, 3).join(", ") + (actions.length > 3 ? ` and ${actions.length - 3} more` : "");
+    byId("answer").textContent = !clip.label ? "No person is seen" : one ? clip.label : several || "No clear action";
+    const note = [];
+    if (clip.label && one) note.push(`${percent(clip.confidence)} sure`, clip.coarse, "too short for more than one prediction");
+    else if (clip.label) note.push(`all of it as one clip: ${clip.label}, ${percent(clip.confidence)}`);
     note.push(`${frames.length} frames, a person in ${percent(seen)}`);
-    note.push(one ? "too short for more than one prediction" : `windows of ${(windows.ends[0] - windows.starts[0]).toFixed(1)} s`);
-    byId("answer-note").textContent = note.join(" · ");
+    if (!one) note.push(`windows of ${(windows.ends[0] - windows.starts[0]).toFixed(1)} s`);
+    byId("answer-note").textContent = note.filter(Boolean).join(" · ");
+  }
+
+  // highest probability of a segment's action in it
+  peak({start, end, action}) {
+    const {classes, windows: {times, probabilities}} = this.result, k = classes.indexOf(action);
+    return Math.max(0, ...probabilities.filter((row, i) => row && start <= times[i] && times[i] <= end).map(row => row[k]));
   }
 
   draw() {
@@ -83,7 +94,7 @@ export class Result {
   list() {
     const {classes, segments, threshold} = this.result;
     if (!segments.length) {
-      byId("segments").replaceChildren(element("p", {className: "facts"}, `No action reaches ${percent(threshold)}, averaged over half a window.`));
+      byId("segments").replaceChildren(element("p", {className: "facts"}, `No action is above ${percent(threshold)} for long enough.`));
       return;
     }
     const body = element("tbody");

@@ -3,7 +3,11 @@
 const STEPS = 8192, MISSING = -32768;
 const COLOURS = {body: "#5ec962", left_hand: "#ff9628", right_hand: "#56beff"};
 
-export const bytesOf = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer;
+export function bytesOf(text) {
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes.buffer;
+}
 
 export class Skeleton {
   constructor({edges, parts}) {
