@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,7 +46,8 @@ NICE = 5
 
 
 def start_worker() -> None:
-    """One thread, and behind what somebody waits for."""
+    """One thread, behind what somebody waits for; Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     os.nice(max(0, NICE - os.nice(0)))
 
