@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from independence.experiments import EXPERIMENTS, GROUPS, OURS, Experiment, parse_experiment, settings
 from independence.results import Key, Row, append_row, check_settings, code_digest, key_of, read_rows
-from independence.statistics import collect, comparison_table, person_table, table
+from independence.statistics import BASELINE, collect, comparison_table, person_table, table
 from independence.tasks import TASKS, load_task
 from independence.training import FLOOR, Job, prepare, run, start_worker
 
@@ -54,7 +54,7 @@ def main() -> int:
         print(f"No results of version {arguments.version!r} in {arguments.out}.", file=sys.stderr)
         return 1
     found = collect(sorted(kept, key=_order))
-    parts = [table(found), comparison_table(found)]
+    parts = [table(found), comparison_table(found, arguments.baseline)]
     if arguments.persons:
         parts += [person_table(found, task) for task in dict.fromkeys(task for task, _ in found)]
     print("\n\n".join(parts))
@@ -78,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--version", default="dev", help="tag of the code and defaults that are measured")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--baseline", default=BASELINE, metavar="NAME", help="what the others are compared with")
     parser.add_argument("--persons", action="store_true", help="also a table of every task's persons")
     return parser.parse_args()
 

@@ -75,6 +75,8 @@ def run(job: Job) -> Row:
         return train_one(job)
     except PiumrError as error:
         return {**job.key._asdict(), "error": str(error)}
+    except KeyboardInterrupt:  # what a training makes of the parent's request to end
+        raise SystemExit(130) from None
     except Exception as error:  # one broken training of hundreds must not end the night
         return {**job.key._asdict(), "error": f"{type(error).__name__}: {error}"}
 
