@@ -83,7 +83,7 @@ TFAM_OPTIONS = {
             "perturb_scale": (0.25, 1.0),
         },
     ),
-    **_variants("tfam", "model", {"tfam_stage": (1, 2)}),
+    **{f"tfam-stage-{stage}": Experiment("tfam", {"model.tfam_stage": stage}) for stage in (1, 2)},
 }
 
 GIRL_ABLATIONS = {
