@@ -3,7 +3,8 @@
 Written to the output folder, each picture with its numbers in ``diagnosis.json``:
 
 - ``alignment.png``: frame mass, arc-length time, transport plans and a feature's course for a slow and a fast execution
-  of one action (synthetic: one take of one person at two speeds; real: the longest and the shortest test clip);
+  of one action (synthetic: one take of one person at two speeds; real: the longest and the shortest test clip): of all
+  actions, whose numbers are in the file, the one that changes most by the clock;
 - ``factors.png``: how far single person factors move the features before and after TFAM (synthetic only);
 - ``gates.png``: the gates of the frequency branch;
 - ``groups.png``: mutual information of GIRL's groups with persons and with classes, and their risks, over training;
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,10 +41,10 @@ from piumr.errors import PiumrError
 from piumr.model import ActionNet
 from piumr.synthetic.generator import generate_clip
 from piumr.synthetic.persons import sample_person
+from piumr.synthetic.repertoire import ACTIONS
 from piumr.training.fit import fit, predict
 
-ACTION = "bowing head"
-SPEEDS = {"slow": 0.7, "fast": 2.0}
+SPEEDS = {"slow": 0.7, "fast": 1.6}
 
 
 def main() -> int:
@@ -101,10 +103,13 @@ def diagnose(data: TaskData, method: Experiment, seed: int, out: Path) -> None:
         gate = net.tfam.frequency.gate.detach().numpy()
         numbers["gate_mean"], numbers["gate_std"] = gate.mean(0).tolist(), gate.std(0).tolist()
         pictures.gates(out / "gates.png", gate)
-        title, clips = _two_executions(data)
-        aligned = align(net, clips)
-        numbers["alignment"] = {"clips": title, **_apart(aligned)}
-        pictures.alignment(out / "alignment.png", title, aligned)
+        pairs = {title: align(net, clips) for title, clips in two_executions(data)}
+        apart = {title: distances(aligned) for title, aligned in pairs.items()}
+        numbers["apart"] = apart
+        numbers["apart_mean"] = np.mean(list(apart.values()), axis=0).tolist()
+        shown = max(apart, key=lambda title: apart[title][0])
+        title = "{}: the features' courses are {:.2f} apart by the clock, {:.2f} aligned".format(shown, *apart[shown])
+        pictures.alignment(out / "alignment.png", title, pairs[shown])
     if not data.task.real:
         numbers["movements"] = {name: movements(net, data.store.layout) for name, net in nets.items()}
         pictures.factors(out / "factors.png", numbers["movements"])
@@ -142,39 +147,37 @@ def align(net: ActionNet, clips: dict[str, tuple[Tensor, Tensor]]) -> dict[str, 
     return found
 
 
-def _apart(aligned: dict[str, dict[str, np.ndarray]]) -> dict[str, float]:
-    """How far the two executions' joint means are apart, relative to their size, by the clock and aligned."""
+def distances(aligned: dict[str, dict[str, np.ndarray]]) -> tuple[float, float]:
+    """How far the joint means of two executions are apart, relative to their size: by the clock, and aligned."""
     a, b = aligned.values()
-    return {
-        f"apart_{place}": float(
-            np.linalg.norm(a[f"courses_{place}"] - b[f"courses_{place}"])
-            / np.sqrt(np.linalg.norm(a[f"courses_{place}"]) * np.linalg.norm(b[f"courses_{place}"]))
-        )
-        for place in ("before", "after")
-    }
+    before, after = (
+        float(np.linalg.norm(a[name] - b[name]) / np.sqrt(np.linalg.norm(a[name]) * np.linalg.norm(b[name])))
+        for name in ("courses_before", "courses_after")
+    )
+    return before, after
 
 
-def _two_executions(data: TaskData) -> tuple[str, dict[str, tuple[Tensor, Tensor]]]:
-    """A title, and a slow and a fast execution of one action by name."""
+def two_executions(data: TaskData) -> Iterator[tuple[str, dict[str, tuple[Tensor, Tensor]]]]:
+    """For every action what it is called and a slow and a fast execution by name, as :func:`align` takes them."""
     if not data.task.real:
         person, frames = sample_person(SEED, PERSONS[0]), data.store.frames
-        clips = {
-            name: as_batch([generate_clip(replace(person, speed=v), ACTION, TAKE, SEED)], data.store.layout, frames)
-            for name, v in SPEEDS.items()
-        }
-        return (
-            f"{ACTION}: one take of one synthetic person at {SPEEDS['slow']} and {SPEEDS['fast']} times the speed",
-            clips,
-        )
+        people = {name: replace(person, speed=speed) for name, speed in SPEEDS.items()}
+        for action in ACTIONS:
+            yield (
+                action.name,
+                {
+                    name: as_batch([generate_clip(changed, action.name, TAKE, SEED)], data.store.layout, frames)
+                    for name, changed in people.items()
+                },
+            )
+        return
     test = data.splits[0].test
-    lengths, labels = np.diff(data.store.offsets.numpy())[test], data.clips.labels[test]
-    ratio = {label: lengths[labels == label].max() / lengths[labels == label].min() for label in np.unique(labels)}
-    label = max(ratio, key=lambda label: ratio[label])
-    mine = test[labels == label]
-    order = mine[np.argsort(lengths[labels == label])]
-    clips = {"slow": data.store.evaluation(order[-1:]), "fast": data.store.evaluation(order[:1])}
-    title = f"{data.clips.class_names[label]}: the longest and the shortest of {len(mine)} clips of unseen persons"
-    return title, clips
+    lengths = np.diff(data.store.offsets.numpy())[test]
+    for label in np.unique(data.clips.labels[test]):
+        mine = np.flatnonzero(data.clips.labels[test] == label)
+        order = test[mine[np.argsort(lengths[mine], kind="stable")]]
+        clips = {"slow": data.store.evaluation(order[-1:]), "fast": data.store.evaluation(order[:1])}
+        yield data.clips.class_names[label], clips
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from independence.experiments import EXPERIMENTS, GROUPS, Experiment, parse_experiment, settings
+from independence.experiments import EXPERIMENTS, GROUPS, OURS, Experiment, parse_experiment, settings
 from independence.results import Key, Row, append_row, check_settings, code_digest, key_of, read_rows
-from independence.statistics import collect, comparison_table, person_table, table
+from independence.statistics import BASELINE, collect, comparison_table, person_table, table
 from independence.tasks import TASKS, load_task
 from independence.training import FLOOR, Job, prepare, run, start_worker
 
@@ -42,16 +42,19 @@ def main() -> int:
             experiments = _experiments(arguments)
             jobs = _missing(arguments, experiments, rows)
             failed = _train(jobs, arguments, rows)
-    except PiumrError as error:
+    except (PiumrError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        return 130
     kept = [row for row in rows if row["version"] == arguments.version and row["inner"] == arguments.inner]
     kept = [row for row in kept if row["task"] in arguments.tasks]
     if not kept:
         print(f"No results of version {arguments.version!r} in {arguments.out}.", file=sys.stderr)
         return 1
     found = collect(sorted(kept, key=_order))
-    parts = [table(found), comparison_table(found)]
+    parts = [table(found), comparison_table(found, arguments.baseline)]
     if arguments.persons:
         parts += [person_table(found, task) for task in dict.fromkeys(task for task, _ in found)]
     print("\n\n".join(parts))
@@ -75,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--version", default="dev", help="tag of the code and defaults that are measured")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--baseline", default=BASELINE, metavar="NAME", help="what the others are compared with")
     parser.add_argument("--persons", action="store_true", help="also a table of every task's persons")
     return parser.parse_args()
 
@@ -114,9 +118,14 @@ def _missing(arguments: argparse.Namespace, experiments: dict[str, Experiment], 
         (Key(version, inner, task, name, seed, fold), made)
         for seed, (task, data) in itertools.product(seeds, tasks.items())
         for fold, (name, made) in itertools.product(range(len(data.splits)), experiments.items())
-        if name != FLOOR or seed == arguments.first_seed
+        if (name != FLOOR or seed == arguments.first_seed) and _belongs(name, task)
     ]
     return [Job(key, made, arguments.data) for key, made in keys if key not in done]
+
+
+def _belongs(name: str, task: str) -> bool:
+    """Whether an experiment runs on a task: lists other than our own do not on a set's second protocol."""
+    return not TASKS[task].second or name in OURS or name not in EXPERIMENTS
 
 
 def _train(jobs: list[Job], arguments: argparse.Namespace, rows: list[Row]) -> int:

@@ -60,24 +60,48 @@ TFAM_ABLATIONS = {
     "tfam-no-gate": Experiment("tfam", fixed={"tfam.frequency.gate_logits": 0.0}),
 }
 
+
+def _variants(method: str, options: str, values: dict[str, tuple[Any, ...]]) -> dict[str, Experiment]:
+    """An experiment for each value of each option, named by the three."""
+    return {
+        f"{method}-{name.replace('_', '-')}-{value}": Experiment(method, {f"{options}.{name}": value})
+        for name, several in values.items()
+        for value in several
+    }
+
+
+# values on both sides of the default, which is the experiment called by the method alone
 TFAM_OPTIONS = {
-    f"tfam-{name.replace('_', '-')}-{value}": Experiment("tfam", {f"model.tfam_options.{name}": value})
-    for name, values in {
-        "mass": ("motion", "uniform"),
-        "eps": (0.02, 0.05, 0.1, 0.2, 0.5),
-        "iterations": (5, 10, 20, 40),
-        "perturb_probability": (0.25, 0.5, 1.0),
-        "perturb_scale": (0.25, 0.5, 1.0),
-    }.items()
-    for value in values
-} | {f"tfam-stage-{stage}": Experiment("tfam", {"model.tfam_stage": stage}) for stage in (0, 1, 2)}
+    **_variants(
+        "tfam",
+        "model.tfam_options",
+        {
+            "mass": ("uniform",),
+            "eps": (0.05, 0.2),
+            "iterations": (10, 40),
+            "perturb_probability": (0.25, 1.0),
+            "perturb_scale": (0.25, 1.0),
+        },
+    ),
+    **{f"tfam-stage-{stage}": Experiment("tfam", {"model.tfam_stage": stage}) for stage in (1, 2)},
+}
 
 GIRL_ABLATIONS = {
     "girl-random-groups": Experiment("girl", groups="random"),
     "girl-person-groups": Experiment("girl", {"terms.groups": 16}, groups="persons"),  # as many as any set has persons
     "girl-no-boundary": Experiment("girl", {"terms.boundary": 0.0}),
     "girl-no-variance": Experiment("girl", {"terms.group_penalty": 0.0}),
-    **{f"girl-groups-{groups}": Experiment("girl", {"terms.groups": groups}) for groups in (2, 4, 8, 16)},
+    **_variants("girl", "terms", {"groups": (2, 8, 16)}),
+}
+
+# rivals are tuned as we are, on inner folds
+RIVAL_OPTIONS = {
+    **_variants("mixstyle", "terms.rival_options", {"alpha": (0.3,), "p": (1.0,)}),
+    **_variants("dsu", "terms.rival_options", {"p": (1.0,)}),
+    **_variants("jtt", "terms.rival_options", {"share": (0.5,), "factor": (2, 10)}),
+    **_variants("groupdro", "terms.rival_options", {"step": (0.001, 0.1)}),
+    **_variants("vrex", "terms.rival_options", {"beta": (0.1, 10.0)}),
+    **_variants("focal", "terms.rival_options", {"gamma": (1.0,)}),
 }
 
 GROUPS: dict[str, dict[str, Experiment]] = {
@@ -87,6 +111,7 @@ GROUPS: dict[str, dict[str, Experiment]] = {
     "tfam-ablations": TFAM_ABLATIONS,
     "tfam-options": TFAM_OPTIONS,
     "girl-ablations": GIRL_ABLATIONS,
+    "rival-options": RIVAL_OPTIONS,
 }
 """Lists of experiments by name; the command line takes a list's name for all of it."""
 

@@ -67,21 +67,22 @@ def movements(net: ActionNet, layout: Layout, actions: int = 13) -> dict[str, di
         actions: how many actions, evenly from all.
 
     Returns:
-        For each factor its ``values``, and for each place in the network (:data:`PLACES`) the mean
-        distance to the same clips at the neutral value, divided by the mean distance between different actions of one
-        person at the neutral value.
+        For each factor its ``values``, the neutral one among them, and for each place in the network
+        (:data:`PLACES`) the mean distance to the same clips at the neutral value, divided by the mean distance between
+        different actions of one person at the neutral value.
     """
     found: dict[str, dict[str, list[float]]] = {}
     for name, factor in FACTORS.items():
+        values = sorted((factor.neutral, *factor.values))
         seen = [
-            inspect(net, *as_batch(clips_with(factor, value, actions), layout, net.config.frames))
-            for value in (factor.neutral, *factor.values)
+            inspect(net, *as_batch(clips_with(factor, value, actions), layout, net.config.frames)) for value in values
         ]
-        found[name] = {"values": list(factor.values)}
+        found[name] = {"values": values}
         for place in PLACES:
-            base, *changed = (getattr(features, place).flatten(1) for features in seen)
+            features = [getattr(clips, place).flatten(1) for clips in seen]
+            base = features[values.index(factor.neutral)]
             unit = _between_actions(base, actions)
-            found[name][place] = [float((rows - base).norm(dim=1).mean() / unit) for rows in changed]
+            found[name][place] = [float((rows - base).norm(dim=1).mean() / unit) for rows in features]
     return found
 
 

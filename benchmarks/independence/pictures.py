@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 mpl.use("Agg")
 
@@ -103,6 +104,8 @@ def groups(path: Path, rows: list[dict[str, Any]]) -> None:
         sizes.plot(epochs, [row["sizes"][group] for row in rows], color=colour)
         course = [np.nan if row["risks"][group] is None else row["risks"][group] for row in rows]
         risks.plot(epochs, course, color=colour)
+    for axes in (information, sizes, risks):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     sizes.set(title="training clips in each group", xlabel="epoch", ylim=(0, None))
     risks.set(title="running risk of each group", xlabel="epoch")
     figure.savefig(path, dpi=110)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,7 +46,8 @@ NICE = 5
 
 
 def start_worker() -> None:
-    """One thread, and behind what somebody waits for."""
+    """One thread, behind what somebody waits for; Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     os.nice(max(0, NICE - os.nice(0)))
 
@@ -73,6 +75,8 @@ def run(job: Job) -> Row:
         return train_one(job)
     except PiumrError as error:
         return {**job.key._asdict(), "error": str(error)}
+    except KeyboardInterrupt:  # what a training makes of the parent's request to end
+        raise SystemExit(130) from None
     except Exception as error:  # one broken training of hundreds must not end the night
         return {**job.key._asdict(), "error": f"{type(error).__name__}: {error}"}
 

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from diagnosis import align, diagnose
+from diagnosis import align, diagnose, distances
 from independence import factors as person_factors
 from independence.experiments import Experiment
 from independence.factors import FACTORS, PLACES, as_batch, clips_with, movements
@@ -76,10 +76,11 @@ def test_a_factor_changes_one_thing(name):
 
 
 def test_movement_is_measured_in_distances_between_actions(monkeypatch):
-    one = {"speed": replace(FACTORS["speed"], values=(1.0, 2.0))}
+    one = {"speed": replace(FACTORS["speed"], values=(2.0,))}
     monkeypatch.setattr(person_factors, "FACTORS", one)
     net = make_net()
     found = movements(net, LAYOUT, actions=3)["speed"]
+    assert found["values"] == [1.0, 2.0]
     assert all(found[place][0] == 0 for place in PLACES)  # the neutral value moves nothing
     assert all(found[place][1] > 0.01 for place in PLACES)
     base, fast = (inspect(net, *as_batch(clips_with(FACTORS["speed"], v, 3), LAYOUT, 16)).pooled for v in (1.0, 2.0))
@@ -118,6 +119,10 @@ def test_aligned_courses_are_the_projection_of_the_courses(clips):
         np.testing.assert_allclose(clip["plan"].sum(1), 1 / 16, rtol=1e-4)
         np.testing.assert_allclose(clip["courses_after"], 16 * clip["courses_before"] @ clip["plan"].T, atol=1e-4)
         assert any(np.array_equal(clip["before"], course) for course in clip["courses_before"])
+    same = {"slow": found["slow"], "fast": found["slow"]}
+    assert distances(same) == (0, 0)
+    opposite = {name: -found["slow"][name] for name in ("courses_before", "courses_after")}
+    assert distances({"slow": found["slow"], "fast": opposite}) == pytest.approx((2, 2))
 
 
 @pytest.mark.slow
@@ -130,4 +135,5 @@ def test_a_diagnosis_is_pictures_and_numbers(shared_data, tmp_path):
     assert len(numbers["groups"]) == 2
     assert numbers["erm"]["settings"]["optim.epochs"] == 2
     assert len(numbers["piumr"]["margin_deciles"]) == 11
-    assert numbers["alignment"]["apart_before"] > 0
+    assert len(numbers["apart"]) == 20
+    assert numbers["apart_mean"][0] == pytest.approx(np.mean([before for before, _ in numbers["apart"].values()]))

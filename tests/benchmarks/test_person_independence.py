@@ -27,6 +27,13 @@ def test_there_is_no_table_without_results(monkeypatch, capsys, tmp_path):
     assert "No results of version 'dev'" in said.err
 
 
+def test_rivals_and_ablations_do_not_run_on_a_second_protocol():
+    assert not person_independence._belongs("mixstyle", "utd-loso")
+    assert not person_independence._belongs("tfam-temporal", "utd-loso")
+    assert all(person_independence._belongs(name, "utd-loso") for name in ("erm", "piumr", "linear-svm", "one's own"))
+    assert person_independence._belongs("mixstyle", "utd")
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_where_it_was_stopped(monkeypatch, capsys, tmp_path, shared_data):
     out = tmp_path / "results.jsonl"
