@@ -53,7 +53,10 @@ class AveragedNetwork(AveragedModel):
         """One more step of ``model``, the network that this was made of."""
         if not self.started:  # asked once, also after a resume, and not at every step
             self.started = bool(self.n_averaged > 0)
-        means, values, indices, current = [], [], [], []
+        means: list[Tensor] = []
+        values: list[Tensor] = []
+        indices: list[Tensor] = []
+        current: list[Tensor] = []
         for averaged, module in self.pairs:
             for mean, value in zip(_tensors(averaged), _tensors(module), strict=True):
                 mixed = self.started and mean.is_floating_point()

@@ -25,7 +25,7 @@ CONFIG = "config.yaml"
 
 WRITTEN = (
     f"{CONFIG} run.json last.ckpt checkpoint.pt model.onnx metrics.json history.csv predictions.csv curves.png "
-    "examples/*.npz tensorboard/*"
+    "report.html evaluation.json examples/*.npz tensorboard/*"
 ).split()
 """What a run writes, and ``overwrite`` removes."""
 

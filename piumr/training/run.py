@@ -10,10 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor
 
 import piumr
 from piumr.checkpoint import save_checkpoint
@@ -26,9 +24,12 @@ from piumr.data.source import DataConfig, coordinates
 from piumr.data.splits import check_training_classes
 from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
+from piumr.evaluation import TestSet, evaluate_runs
 from piumr.export import export_onnx
 from piumr.inference.model_card import ModelCard
 from piumr.metrics import Metrics, evaluate
+from piumr.predictions import write_predictions
+from piumr.report import write_report
 from piumr.training.checkpointing import FILE as LAST
 from piumr.training.config import TrainConfig
 from piumr.training.curves import plot_curves
@@ -80,7 +81,8 @@ def train_run(
 
     The folder gets ``config.yaml``, ``run.json`` and ``tensorboard/`` at the start, ``last.ckpt`` while it trains,
     ``checkpoint.pt`` as soon as training ends, then ``model.onnx``, ``predictions.csv``, ``history.csv``,
-    ``curves.png``, ``examples/`` (test clips as cached poses, for sets that have none) and last ``metrics.json``.
+    ``curves.png``, ``examples/`` (test clips as cached poses, for sets that have none), ``metrics.json``, which says
+    that all of that is there, and ``report.html``.
 
     Args:
         data: which clips, labels, protocol and fold.
@@ -252,13 +254,15 @@ def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run
     save_checkpoint(folder / "checkpoint.pt", outcome.net, card)
     export_onnx(outcome.net, card, folder / "model.onnx")
     _write_history(folder / "history.csv", outcome.history)
-    _write_predictions(folder / "predictions.csv", clips, test, logits)
+    write_predictions(folder / "predictions.csv", clips.subset(test), logits.softmax(dim=1))
     plot_curves(outcome.history, folder / "curves.png")
     try_on: Path | None = job.data.pose_folder
     if not isinstance(job.declaration.format, PoseCache):
         try_on = write_examples(clips, store, test, folder / "examples")
     with atomic_write(folder / "metrics.json") as file:
         file.write(json.dumps(report, indent=2).encode())
+    loaded = TestSet(job.declaration, clips, store)
+    write_report(folder / "report.html", evaluate_runs([folder], loaded=loaded, logits=logits))
     if outcome.complete:
         (folder / LAST).unlink(missing_ok=True)
     return Run(folder, metrics, report, try_on)
@@ -285,24 +289,3 @@ def _write_history(path: Path, history: list[dict[str, float]]) -> None:
         writer = csv.DictWriter(file, list(history[0]))
         writer.writeheader()
         writer.writerows(history)
-
-
-def _write_predictions(path: Path, clips: ClipTable, test: np.ndarray, logits: Tensor) -> None:
-    """One line a test clip: name, person, true and predicted class, confidence, the score of every class."""
-    scores = logits.softmax(dim=1)
-    confidence, predicted = scores.max(dim=1)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        columns = [f"score_{name}" for name in clips.class_names]
-        writer.writerow(["clip", "person", "label", "predicted", "confidence", *columns])
-        for row, index in enumerate(test):
-            writer.writerow(
-                [
-                    clips.names[index],
-                    "" if clips.persons is None else clips.persons[index],
-                    clips.class_names[clips.labels[index]],
-                    clips.class_names[int(predicted[row])],
-                    f"{float(confidence[row]):.4f}",
-                    *(f"{score:.6g}" for score in scores[row].tolist()),
-                ]
-            )

@@ -39,16 +39,16 @@ def model(tmp_path_factory):
     axes = onnx.numpy_helper.from_array(np.array([2, 3]), "axes")
     graph = onnx.helper.make_graph(
         [
-            node("ReduceMean", ["points", "axes"], ["middle"], keepdims=0),
-            node("MatMul", ["middle", "weight"], ["logits"]),
+            node("ReduceMean", ["points", "axes"], ["embedding"], keepdims=0),
+            node("MatMul", ["embedding", "weight"], ["logits"]),
         ],
         "middle",
         [tensor("points", 1, ["N", 2, 8, 33]), tensor("valid", 9, ["N", 8, 33])],
-        [tensor("logits", 1, ["N", 4])],
+        [tensor("logits", 1, ["N", 4]), tensor("embedding", 1, ["N", 2])],
         [weight, axes],
     )
     network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
-    card = ModelCard(("nod", "wave", "shrug", "lean"), LAYOUT, 8, "image")
+    card = ModelCard(("nod", "wave", "shrug", "lean"), LAYOUT, 8, "image", embedding=2, opset=18)
     onnx.helper.set_model_props(network, {METADATA_KEY: card.to_json()})
     path = tmp_path_factory.mktemp("model") / "model.onnx"
     onnx.save(network, path)
