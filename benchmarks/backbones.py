@@ -39,6 +39,7 @@ from plain_form import plain_form
 from torch import Tensor, nn
 
 import gcn
+from piumr.training.memory import keep_freed_memory
 
 CHANNELS, CLASSES = 3, 52
 PACKAGES = ("torch", "numpy", "onnxruntime")
@@ -313,6 +314,7 @@ def main() -> None:
     if options.table:
         print(table(json.loads(options.table.read_text())))
         return
+    keep_freed_memory()  # as the trainer does
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     load = Load()
