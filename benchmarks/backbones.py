@@ -23,6 +23,7 @@ import copy
 import importlib
 import io
 import json
+import logging
 import os
 import platform
 import statistics
@@ -96,6 +97,7 @@ def session(net: nn.Module, options: argparse.Namespace) -> Callable[[Tensor], A
     """One clip through ONNX Runtime: what is deployed runs there."""
     import onnxruntime
 
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of every library that is not installed
     example, file = torch.randn(1, CHANNELS, options.frames, options.joints), io.BytesIO()
     exported = torch.onnx.export(net.eval(), (example,), dynamo=True, verbose=False)
     assert exported is not None
