@@ -23,6 +23,7 @@ import copy
 import importlib
 import io
 import json
+import logging
 import os
 import platform
 import statistics
@@ -39,6 +40,7 @@ from plain_form import plain_form
 from torch import Tensor, nn
 
 import gcn
+from piumr.training.memory import keep_freed_memory
 
 CHANNELS, CLASSES = 3, 52
 PACKAGES = ("torch", "numpy", "onnxruntime")
@@ -95,6 +97,7 @@ def session(net: nn.Module, options: argparse.Namespace) -> Callable[[Tensor], A
     """One clip through ONNX Runtime: what is deployed runs there."""
     import onnxruntime
 
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of every library that is not installed
     example, file = torch.randn(1, CHANNELS, options.frames, options.joints), io.BytesIO()
     exported = torch.onnx.export(net.eval(), (example,), dynamo=True, verbose=False)
     assert exported is not None
@@ -313,6 +316,7 @@ def main() -> None:
     if options.table:
         print(table(json.loads(options.table.read_text())))
         return
+    keep_freed_memory()  # as the trainer does
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     load = Load()

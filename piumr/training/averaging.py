@@ -53,19 +53,17 @@ class AveragedNetwork(AveragedModel):
         """One more step of ``model``, the network that this was made of."""
         if not self.started:  # asked once, also after a resume, and not at every step
             self.started = bool(self.n_averaged > 0)
-        means: list[Tensor] = []
-        values: list[Tensor] = []
-        indices: list[Tensor] = []
-        current: list[Tensor] = []
+        mixed: list[tuple[Tensor, Tensor]] = []
+        copied: list[tuple[Tensor, Tensor]] = []
         for averaged, module in self.pairs:
             for mean, value in zip(_tensors(averaged), _tensors(module), strict=True):
-                mixed = self.started and mean.is_floating_point()
-                (means if mixed else indices).append(mean)
-                (values if mixed else current).append(value)
-        if means:
+                (mixed if self.started and mean.is_floating_point() else copied).append((mean, value))
+        if mixed:
+            means, values = zip(*mixed, strict=True)
             torch._foreach_lerp_(means, values, 1 - self.decay)
-        if indices:
-            torch._foreach_copy_(indices, current)
+        if copied:
+            means, values = zip(*copied, strict=True)
+            torch._foreach_copy_(means, values)
         self.n_averaged += 1
         self.started = True
 
