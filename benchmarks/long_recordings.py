@@ -32,12 +32,14 @@ FPS = 30.0
 
 
 def long_recording(clips: Any, chosen: Any, rng: np.random.Generator) -> tuple[Any, Any, list[Segment]]:
-    """Points, mask and true segments of clips in random order."""
+    """Points, mask and true segments of clips in random order; neighbours of one class are one segment."""
     order = rng.permutation(chosen)
     parts = [clips.clip(i) for i in order]
     ends = np.cumsum([len(points) for points, _ in parts]) / FPS
     names = [clips.class_names[clips.labels[i]] for i in order]
-    truth = [Segment(a, b, name, 1.0) for a, b, name in zip([0, *ends[:-1]], ends, names, strict=True)]
+    new = [i for i in range(len(names)) if i == 0 or names[i] != names[i - 1]]
+    starts = np.concatenate([[0], ends])[[*new, len(names)]]
+    truth = [Segment(starts[k], starts[k + 1], names[i], 1.0) for k, i in enumerate(new)]
     return np.concatenate([p for p, _ in parts]), np.concatenate([v for _, v in parts]), truth
 
 
@@ -97,24 +99,17 @@ def main() -> None:
     split = next(split for split in splits if split.name == trained["split"])
     keep = [clips.layout.joints.index(joint) for joint in recognizer.card.layout.joints]
     seconds = float(np.median(np.diff(clips.offsets)[split.train]) / FPS)
+    test = np.array([i for i in split.test if clips.persons[i] in (arguments.persons or clips.persons)])
     clip_hits = [
         prediction.label == clips.class_names[clips.labels[i]]
-        for start in range(0, len(split.test), 64)
+        for some in np.array_split(test, -(-len(test) // 64))
         for i, prediction in zip(
-            split.test[start : start + 64],
-            recognizer.predict_clips(
-                [(clips.clip(i)[0][:, keep], clips.clip(i)[1][:, keep]) for i in split.test[start : start + 64]]
-            ),
-            strict=True,
+            some, recognizer.predict_clips([tuple(a[:, keep] for a in clips.clip(i)) for i in some]), strict=True
         )
     ]
     rng = np.random.default_rng(0)
-    persons = np.array(clips.persons)[split.test]
-    raw = [
-        long_recording(clips, np.array(split.test)[persons == p], rng)
-        for p in dict.fromkeys(persons)
-        if p in (arguments.persons or persons)
-    ]
+    persons = np.array(clips.persons)[test]
+    raw = [long_recording(clips, test[persons == person], rng) for person in dict.fromkeys(persons)]
     length = sum(truth[-1].end for *_, truth in raw)
     print(
         f"{trained['dataset']}, {trained['split']}: {len(raw)} recordings, {length / 60:.1f} min, {len(clip_hits)} "

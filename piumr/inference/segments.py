@@ -13,8 +13,9 @@ from piumr.inference.windows import Timeline
 THRESHOLD = 0.1
 """Where no class is more probable than this for long enough, nothing is said to happen."""
 
-SWITCH = 0.5
-"""Price of a change from one action to another, in nats of the evidence of one window."""
+SWITCH = 0.15
+"""Price of a change, in units of log K: what it takes to name one of K classes by chance. The best compromise between
+27 classes of UTD-MHAD and 3 signs (``benchmarks/long_recordings.py``)."""
 
 _LEAST, _NEVER = 1e-6, -1e9  # probability that stands for zero, log-probability of what cannot be
 
@@ -77,7 +78,7 @@ def find_segments(
 def decode(timeline: Timeline, threshold: float = THRESHOLD, switch: float = SWITCH) -> NDArray[np.int64]:
     """The class of each window, (W,), -1 for none: the best path of a hidden Markov model (Viterbi, 1967).
 
-    A path's score is ``sum_w (stride / length) log p_w(class) - switch (number of changes)``. Windows overlap and
+    A path's score is ``sum_w (stride / length) log p_w(class) - switch log K (number of changes)``. Windows overlap and
     repeat each other's evidence, hence the factor: the result hardly depends on the stride. "Nothing happens" is a
     class of its own, whose probability is ``threshold`` everywhere, and 1 where nobody was seen. Changes at gaps are
     free.
@@ -97,7 +98,7 @@ def decode(timeline: Timeline, threshold: float = THRESHOLD, switch: float = SWI
     evidence[~seen, -1] = 0
     if len(timeline) > 1:
         evidence *= min(np.median(np.diff(timeline.starts)) / length, 1)
-    price = np.where(_cells(timeline)[2], 0, switch)
+    price = np.where(_cells(timeline)[2], 0, switch * np.log(len(timeline.class_names)))
     stays = np.empty(evidence.shape, bool)  # from the window before
     best = np.empty(len(timeline), np.int64)  # class of the best path up to the window before
     score = evidence[0]

@@ -70,7 +70,7 @@ def test_decoding_finds_the_best_of_all_paths(threshold, switch):
         if min(chances) == 0:
             return -np.inf
         changes = sum(path[i] != path[i + 1] for i in (0, 1, 3, 4))  # between 2 and 3 is a gap
-        return np.log(chances).sum() * 0.5 / 2 - switch * changes
+        return np.log(chances).sum() * 0.5 / 2 - switch * np.log(3) * changes
 
     best = max(itertools.product((-1, 0, 1, 2), repeat=6), key=score)
     found = tuple(decode(timeline, threshold, switch).tolist())
@@ -78,7 +78,7 @@ def test_decoding_finds_the_best_of_all_paths(threshold, switch):
 
 
 def test_a_flicker_is_no_action_but_a_change_is():
-    flicker = make_timeline([0, 0, 0, 0, 1, 0, 0, 0, 0], stride=0.25)
+    flicker = make_timeline([0, 0, 0, 0, 1, 0, 0, 0, 0], confidence=0.7, stride=0.25)
     assert len(find_segments(flicker, 0.5, switch=0)) == 3
     assert [s.action for s in find_segments(flicker)] == ["nod"]
     change = make_timeline([0] * 8 + [1] * 8, stride=0.25)
