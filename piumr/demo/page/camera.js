@@ -5,7 +5,7 @@ import {bars, byId, percent} from "./dom.js";
 import {bytesOf} from "./skeleton.js";
 import {Strip} from "./chart.js";
 
-const WIDTH = 640, QUALITY = .8, REACH = 20;
+const WIDTH = 640, QUALITY = .8, REACH = 20, LATELY = 3000;
 
 const REFUSALS = {
   NotAllowedError: "The browser was not allowed to use the camera: allow it for this page and try again.",
@@ -39,9 +39,10 @@ export class Camera {
   talk(onReady) {
     this.newest = this.sent = null;
     this.dropped = 0;
-    this.spans = [];
     this.strip = new Strip(byId("live-chart"), REACH);
     this.began = performance.now();
+    const clock = () => performance.now() - this.began;
+    [this.poses, this.predictions] = [new Delays(clock), new Delays(clock)];
     this.socket = new WebSocket(`ws://${location.host}/api/live`);
     return new Promise((resolve, reject) => {
       const messages = {
@@ -115,20 +116,39 @@ export class Camera {
     }
     context.drawImage(picture, 0, 0, width, height);
     this.skeleton.draw(context, new Int16Array(bytesOf(points)), width, height);
-    const now = performance.now() - this.began;
-    this.spans.push([now, now - at]);
-    while (this.spans[0][0] < now - 2000) this.spans.shift();
-    const delay = this.spans.reduce((sum, [, span]) => sum + span, 0) / this.spans.length;
-    const rate = this.spans.length / Math.max(Math.min(2, now / 1000), .1);
-    byId("latency").textContent = `${Math.round(delay)} ms from camera to skeleton (pose ${Math.round(milliseconds)} ms), `
-      + (this.answered ? `${Math.round(this.answered)} ms to prediction, ` : "")
+    const [skeleton, rate] = this.poses.add(at), [prediction] = this.predictions.mean();
+    byId("latency").textContent = `${Math.round(skeleton)} ms from camera to skeleton (pose ${Math.round(milliseconds)} ms), `
+      + (prediction ? `${Math.round(prediction)} ms to prediction, ` : "")
       + `${Math.round(rate)} pictures/s, ${this.dropped} dropped`;
   }
 
   showPrediction({at, top, seconds}) {
-    this.answered = performance.now() - this.began - at;
+    this.predictions.add(at);
     bars(byId("live-top"), top, seconds < .5 ? "Watching …" : "No person is seen.");
     this.strip.add(at / 1000, top.length ? top[0][1] : null);
     byId("mirror").setAttribute("aria-label", top.length ? `The webcam with your skeleton: ${top[0][0]}, ${percent(top[0][1])}` : "The webcam");
+  }
+}
+
+// How late answers were in the last seconds.
+class Delays {
+  constructor(clock) {
+    this.clock = clock;
+    this.spans = [];
+  }
+
+  // mean delay, milliseconds, and answers a second; an answer to a picture of the time `at` has come
+  add(at) {
+    const now = this.clock();
+    this.spans.push([now, now - at]);
+    while (this.spans[0][0] < now - LATELY) this.spans.shift();
+    return this.mean();
+  }
+
+  mean() {
+    const count = this.spans.length;
+    if (!count) return [0, 0];
+    const since = Math.max(this.clock() - this.spans[0][0], 100);
+    return [this.spans.reduce((sum, [, delay]) => sum + delay, 0) / count, 1000 * (count - 1) / since];
   }
 }

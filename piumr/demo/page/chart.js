@@ -66,6 +66,7 @@ export class Chart {
       const block = element("i", {title: `${action}, ${seconds(start)} to ${seconds(end)}, ${percent(confidence)}`});
       block.style.left = `${100 * start / duration}%`;
       block.style.width = `${100 * (Math.min(end, duration) - start) / duration}%`;
+      block.style.opacity = .2 + .8 * confidence;  // what is hardly more than a guess looks like one
       block.style.setProperty("--colour", colour(order.indexOf(classes.indexOf(action))));
       this.band.append(block);
     }

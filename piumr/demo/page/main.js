@@ -43,8 +43,9 @@ async function open(file) {
   byId("cancel").focus();
   progress("Handing the file over …");
   abort = new AbortController();
-  const began = performance.now();
+  let began = null;
   const onLine = ({frames, promised}) => {
+    if (frames) began ??= performance.now() - 30;  // about what the first frame took
     const rate = frames / ((performance.now() - began) / 1000);
     if (!frames) progress("Starting the pose estimator …");
     else if (promised && frames >= promised) progress("Predicting …", 1);
@@ -56,8 +57,8 @@ async function open(file) {
       onLine,
       signal: abort.signal,
     });
-    view("result");
     await result.show(found, skeleton, file.name.replace(/\.[^.]*$/, ""), file);
+    view("result");
     byId("play").focus({preventScroll: true});
   } catch (error) {
     begin();
@@ -77,8 +78,8 @@ async function watch() {
       byId("stop").focus();
     });
     if (!found) return begin();
-    view("result");
     await result.show(found, skeleton, "webcam", null);
+    view("result");
   } catch (error) {
     begin();
     fail(error.message);

@@ -22,7 +22,7 @@ export class Result {
     this.addresses = [];
   }
 
-  // name: of the video, for downloads; file: the browser's own, or null
+  // fills the view, before it is shown; name: of the video, for downloads; file: the browser's own, or null
   async show(result, skeleton, name, file) {
     this.close();
     Object.assign(this, {result, skeleton, name});
@@ -34,9 +34,7 @@ export class Result {
     this.list();
     this.offer();
     byId("warnings").replaceChildren(...result.warnings.map(text => element("li", {}, text)));
-    byId("result").hidden = false;
     this.rows = ROWS;
-    byId("with-video").hidden = true;
     const hasVideo = await this.player.open(file, frames);
     byId("with-video").hidden = !hasVideo;
     byId("video").hidden = !hasVideo;
@@ -51,7 +49,6 @@ export class Result {
     for (const address of this.addresses) URL.revokeObjectURL(address);
     this.addresses = [];
     this.result = null;
-    byId("result").hidden = true;
   }
 
   // a model knows clips of a window's length: a longer recording is answered by its segments

@@ -1,6 +1,9 @@
 """A small untrained model of the body and hands, its server, and poses."""
 
 import asyncio
+import contextlib
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,3 +87,19 @@ def talk(recognizer):
         return asyncio.run(main())
 
     return run
+
+
+@pytest.fixture
+def pose_processes():
+    """``pose_processes()`` gives the ids of this process's pose processes."""
+
+    def find():
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdecimal() and b"piumr.demo.pose_process" in (entry / "cmdline").read_bytes():
+                    parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                    found += [int(entry.name)] if int(parent) == os.getpid() else []
+        return found
+
+    return find

@@ -1,6 +1,8 @@
 """The webcam's parts: the newest picture wins, the recording is bounded, a socket gets one line for what is wrong."""
 
 import asyncio
+import os
+import signal
 import struct
 
 import numpy as np
@@ -70,6 +72,19 @@ def test_too_many_jobs_are_one_line(talk, monkeypatch):
     assert first["kind"] == "error"
     assert status == 503
     assert "try again when one is done" in answer["error"] == first["error"]
+
+
+def test_an_estimator_that_dies_is_one_line(talk, pose_processes):
+    async def ask(client, headers):
+        async with client.ws_connect("/api/live", headers=headers) as socket:
+            while not pose_processes():
+                await asyncio.sleep(0.005)
+            os.kill(pose_processes()[0], signal.SIGSEGV)
+            return await socket.receive_json(timeout=30)
+
+    message = talk(ask)
+    assert message["kind"] == "error"
+    assert "died (SIGSEGV); the page goes on" in message["error"]
 
 
 @pytest.mark.slow

@@ -241,8 +241,14 @@ def test_what_is_no_video_is_one_line_and_the_next_one_goes_on(browser, address,
     assert analyse(browser, address, path) == f"{path.name}: The file cannot be opened: it is a text file, not a video."
     assert by_id(browser, "start").is_displayed()
     assert not browser.execute_script("return document.querySelector('#error img')")
-    by_id(browser, "file").send_keys(str(path))
-    wait(browser, lambda: by_id(browser, "start").is_displayed() and text(browser, "error"))
+    browser.execute_script(
+        """
+        const data = new DataTransfer();
+        data.items.add(new File([], "nothing.avi"));
+        document.getElementById("drop").dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true}));
+        """
+    )
+    wait(browser, lambda: text(browser, "error") == "nothing.avi: The file is empty (0 bytes).")
 
 
 def test_cancelling_ends_the_work(browser, address, shared_data):

@@ -1,7 +1,6 @@
 """Videos in, results out: what is wrong is one line, nothing stays, a process that dies takes nothing with it."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -122,25 +121,14 @@ def test_a_container_that_hides_its_length_ends_too(monkeypatch, tmp_path, share
     assert not (tmp_path / "poses.npz").exists()
 
 
-def children():
-    """Pose processes of this one."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdecimal() and b"piumr.demo.pose_process" in (entry / "cmdline").read_bytes():
-                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-                found += [int(entry.name)] if int(parent) == os.getpid() else []
-    return found
-
-
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_process_that_dies_is_one_line_and_the_server_goes_on(talk, number, tmp_path):
+def test_a_process_that_dies_is_one_line_and_the_server_goes_on(talk, number, pose_processes):
 
     async def ask(client, headers):
         posted = asyncio.create_task(post(client, headers, b"struck while the process starts"))
-        while not children():
+        while not pose_processes():
             await asyncio.sleep(0.005)
-        os.kill(children()[0], number)
+        os.kill(pose_processes()[0], number)
         first = await posted
         return first, await post(client, headers, b"text")
 
@@ -149,14 +137,14 @@ def test_a_process_that_dies_is_one_line_and_the_server_goes_on(talk, number, tm
     assert "text file" in next_one[-1]["error"]
 
 
-def test_a_process_that_hangs_is_ended(talk, monkeypatch):
+def test_a_process_that_hangs_is_ended(talk, monkeypatch, pose_processes):
     monkeypatch.setattr(processes, "START_SECONDS", 0.01)
     _, lines = analyse(talk, b"text")
     assert "no progress" in lines[-1]["error"]
-    assert not children()
+    assert not pose_processes()
 
 
-def test_when_the_page_goes_the_work_ends(talk, monkeypatch, own_temporary_folder):
+def test_when_the_page_goes_the_work_ends(talk, monkeypatch, own_temporary_folder, pose_processes):
     monkeypatch.setattr(server, "extract", lambda *_: endless())
 
     async def endless():
@@ -168,12 +156,12 @@ def test_when_the_page_goes_the_work_ends(talk, monkeypatch, own_temporary_folde
     async def ask(client, headers):
         response = await client.post("/api/video", data=b"x", headers=headers)
         await response.content.readline()
-        while not children():
+        while not pose_processes():
             await asyncio.sleep(0.005)
         assert len(list(own_temporary_folder.glob("piumr-demo-*"))) == 1
         response.close()
         async with asyncio.timeout(10):
-            while children() or list(own_temporary_folder.glob("piumr-demo-*")):
+            while pose_processes() or list(own_temporary_folder.glob("piumr-demo-*")):
                 await asyncio.sleep(0.02)
 
     talk(ask)
