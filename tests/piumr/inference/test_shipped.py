@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
+from piumr.commands.console import run_command
 from piumr.errors import PiumrError
 from piumr.inference import DEFAULT_MODEL, Recognizer, shipped_models
 from piumr.inference.shipped import find_model
@@ -14,7 +15,7 @@ from piumr.layouts import get_layout
 from piumr.synthetic.generator import generate_clip
 from piumr.synthetic.persons import sample_person
 from piumr.synthetic.repertoire import ACTIONS
-from pose_extract.schema import PoseSequence
+from pose_extract.schema import PoseSequence, write_poses
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +67,10 @@ def test_it_is_valid_onnx_of_the_stated_opset(recognizer):
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", recognizer.card.opset)]
 
 
-def test_it_recognises_a_person_it_has_never_seen(recognizer):
-    person = recognizer.card.summary["test_persons"][0]
-    right = correct(recognizer, [person], recognizer.card.class_names[::4])
-    assert np.mean(right) > 0.3  # of 52 classes
+def test_it_recognises_persons_it_has_never_seen(recognizer):
+    persons = recognizer.card.summary["test_persons"][:2]
+    right = correct(recognizer, persons, recognizer.card.class_names[::2])
+    assert np.mean(right) > 0.25  # chance is 0.02
 
 
 @pytest.mark.slow
@@ -83,7 +84,16 @@ def test_its_stated_accuracy_is_true(recognizer):
 def test_it_takes_poses_with_hands_and_without(recognizer):
     clip = generate_clip(sample_person(5, 0), "waving", 0, 5)
     whole, body = recognizer.predict([as_poses(clip), as_poses(clip, 33)])
-    np.testing.assert_array_equal(whole.probabilities, body.probabilities)
+    np.testing.assert_allclose(whole.probabilities, body.probabilities, rtol=1e-5)
+
+
+def test_the_command_finds_it_by_name(tmp_path, capfd):
+    write_poses(tmp_path / "clip.npz", as_poses(generate_clip(sample_person(5, 0), "waving", 0, 5)))
+    with pytest.raises(SystemExit) as left:
+        run_command("piumr-infer", "piumr.commands.infer", "infer", [DEFAULT_MODEL, str(tmp_path)])
+    assert left.value.code == 0
+    (line,) = capfd.readouterr().out.splitlines()
+    assert json.loads(line)["label"] in Recognizer().card.class_names
 
 
 def test_a_file_goes_before_a_shipped_name(tmp_path, monkeypatch):

@@ -26,6 +26,8 @@ source = "made by a test"
 format = "npz"
 layout = "mediapipe-33"
 protocol = "person-folds"
+fps = 20
+notice = "Only for tests."
 [options]
 file = "toy.npz"
 [person]
@@ -93,7 +95,10 @@ def test_the_exported_model_predicts_the_examples_as_the_evaluation_did(finished
         prediction = recognizer.predict(poses)[0]
         assert prediction.label == row["predicted"]
         assert max(prediction.probabilities) == pytest.approx(float(row["confidence"]), abs=2e-3)
-    assert recognizer.card.summary["accuracy"] == finished.metrics.accuracy
+    card = recognizer.card
+    assert card.summary["accuracy"] == finished.metrics.accuracy
+    assert (card.trained_on, card.licence, card.notice) == ("Toy", "none", "Only for tests.")
+    assert 12 / 20 < card.clip_seconds < 24 / 20
 
 
 def test_selection_by_persons_stops_within_the_schedule(tmp_path, toy_set):
