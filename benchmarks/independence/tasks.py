@@ -58,7 +58,7 @@ class Task:
 TASKS = {
     "utd": Task("UTD-MHAD, odd persons train, even test", "utd_mhad", "utd_mhad", "odd-even", epochs=60),
     "utd-loso": Task(
-        "UTD-MHAD, one person left out", "utd_mhad", "utd_mhad", "leave-one-person-out", epochs=40, second=True
+        "UTD-MHAD, one person left out", "utd_mhad", "utd_mhad", "leave-one-person-out", epochs=30, second=True
     ),
     "msr": Task(
         "MSR-Action3D, odd persons train, even test",
@@ -73,7 +73,7 @@ TASKS = {
         "mp_holistic_signs",
         ".",
         "person-folds",
-        epochs=15,
+        epochs=12,
         frames=16,
         layout="mediapipe-micro",
     ),
@@ -82,11 +82,11 @@ TASKS = {
         "ui_prmd",
         ".",
         "person-folds",
-        epochs=12,
+        epochs=10,
         split_by="correct",
     ),
     "synthetic": Task(
-        "synthetic persons", "synthetic", None, "unseen-persons", epochs=20, layout="mediapipe-micro", real=False
+        "synthetic persons", "synthetic", None, "unseen-persons", epochs=16, layout="mediapipe-micro", real=False
     ),
 }
 
