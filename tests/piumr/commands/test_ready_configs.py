@@ -118,7 +118,7 @@ def test_the_small_one_learns_from_clips_of_ones_own(toy_data, tmp_path):
 @pytest.mark.slow
 def test_the_synthetic_one_trains(tmp_path):
     run = tmp_path / "run"
-    few = ("--optim.epochs=2", "--optim.batch_size=64", "--model.frames=8", "--time-limit=0:00:20")
+    few = ("--optim.epochs=2", "--optim.batch_size=64", "--model.frames=8", "--time-limit=0:00:10")
     assert train_by("--config", "synthetic", *few, "--out", run) == 0
     report = json.loads((run / "metrics.json").read_text())
     assert (report["dataset"], report["protocol"], report["train_clips"]) == ("synthetic", "unseen-persons", 1248)

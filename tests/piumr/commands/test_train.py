@@ -197,7 +197,7 @@ def test_a_run_whose_clips_have_changed_since_is_not_gone_on_with(toy_data, tmp_
 def test_killed_twice_it_ends_with_the_weights_of_a_run_that_never_was(toy_data, tmp_path):
     """SIGKILL amid training, in a process of its own; then again, amid what was taken up."""
     code = "import piumr.training.checkpointing as c; c.SECONDS = 0.2\nimport piumr.commands as m; m.train()"
-    options = ["--dataset", str(toy_data), "--optim.epochs=200", *TINY]
+    options = ["--dataset", str(toy_data), "--optim.epochs=60", *TINY]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PIUMR_CACHE": ""}
 
     def start(*arguments):
@@ -209,12 +209,14 @@ def test_killed_twice_it_ends_with_the_weights_of_a_run_that_never_was(toy_data,
     for _ in range(2):
         written = file.stat().st_mtime_ns if file.exists() else 0
         process = start(*arguments)
-        while not file.exists() or file.stat().st_mtime_ns == written:
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.05)
-        time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        try:
+            while not file.exists() or file.stat().st_mtime_ns == written:
+                assert process.poll() is None, process.stderr.read()
+                time.sleep(0.05)
+            time.sleep(0.1)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
         assert process.returncode == -signal.SIGKILL
         assert not (run / "metrics.json").exists()
         arguments = ["--resume", run]
