@@ -10,8 +10,10 @@ Written to the output folder, each picture with its numbers in ``diagnosis.json`
 - ``groups.png``: mutual information of GIRL's groups with persons and with classes, and their risks, over training;
 - ``margins.png``: margins of the unseen persons.
 
+What is decided by looking must be looked at with ``--inner``, where test persons stay out.
+
     python benchmarks/diagnosis.py --out diagnosis/
-    python benchmarks/diagnosis.py --data ../shared/data/skeletons --task utd --out diagnosis-utd/
+    python benchmarks/diagnosis.py --data ../shared/data/skeletons --task utd --inner --out diagnosis-utd/
 """
 
 from __future__ import annotations
@@ -53,12 +55,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     parser.add_argument("--data", type=Path, help="folder of the real skeleton sets")
     parser.add_argument("--task", choices=TASKS, default="synthetic")
+    parser.add_argument("--inner", action="store_true", help="look at a fold inside the training persons, to decide by")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="changes of the method")
     parser.add_argument("--epochs", type=int, help="instead of the task's")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     try:
-        data = load_task(arguments.task, arguments.data)
+        data = load_task(arguments.task, arguments.data, arguments.inner)
         method = parse_experiment("method", arguments.set)
         if arguments.epochs is not None:
             method.overrides["optim.epochs"] = arguments.epochs
@@ -78,7 +81,7 @@ def diagnose(data: TaskData, method: Experiment, seed: int, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     split = data.splits[0]
     plain = Experiment("erm", {k: v for k, v in method.overrides.items() if k.startswith(("optim", "augmentation"))})
-    numbers: dict[str, Any] = {"task": data.task.title, "seed": seed, "code": code_digest()}
+    numbers: dict[str, Any] = {"task": data.task.title, "split": split.name, "seed": seed, "code": code_digest()}
     nets: dict[str, ActionNet] = {}
     watch = GroupWatch(data.store, split.train)
     for name, experiment in (("erm", plain), (method.method, method)):

@@ -39,11 +39,11 @@ def test_a_run_goes_on_where_it_was_stopped(monkeypatch, capsys, tmp_path, share
     out = tmp_path / "results.jsonl"
     monkeypatch.setenv("PIUMR_CACHE", str(tmp_path / "cache"))
     asked = ["--out", out, "--data", shared_data / "skeletons", "--tasks", "msr", "--seeds", "1", "--workers", "2"]
-    asked += ["--set", "short", "method=erm", "optim.epochs=1", "--set", "ours", "optim.epochs=1"]
+    asked += ["--set", "short", "method=erm", "optim.epochs=1", "--set", "both", "optim.epochs=1"]
     code, said = call(monkeypatch, capsys, *asked)
     assert code == 0
     assert "2 trainings to do" in said.err
     assert "| msr | short | 1 |" in said.out
     code, said = call(monkeypatch, capsys, *asked)
     assert "0 trainings to do" in said.err
-    assert {json.loads(line)["experiment"] for line in out.open()} == {"short", "ours"}
+    assert {json.loads(line)["experiment"] for line in out.open()} == {"short", "both"}
