@@ -16,6 +16,7 @@ from piumr.data.source import DataConfig
 from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 from piumr.training.config import Method, MethodConfig, OptimConfig, Precision, TrainConfig
+from piumr.training.devices import check_launch, hush, is_first_process, scratch_folder
 from piumr.training.folder import CONFIG, is_finished
 from piumr.training.provenance import read_record
 from piumr.training.run import Run, Select, train_run
@@ -42,6 +43,8 @@ def train(
     time_limit: timedelta | None = None,
     seed: int = 0,
     precision: Precision = "auto",
+    devices: int = 1,
+    num_nodes: int = 1,
     model: ModelConfig = ModelConfig(),  # noqa: B008
     optim: OptimConfig = OptimConfig(),  # noqa: B008
     terms: MethodConfig = MethodConfig(),  # noqa: B008
@@ -70,6 +73,8 @@ def train(
         time_limit: end training after so long (h:m:s, counted from the start), then evaluate and export.
         seed: of the initial weights, the batches and the augmentation.
         precision: auto is bf16-mixed on a GPU that has it, else 32-true.
+        devices: GPUs of each machine to train on (on a machine without one: processes), which share every batch.
+        num_nodes: machines to train on; start the command on each, as srun and torchrun do.
         model: the network.
         optim: the schedule.
         terms: weights of the method's terms.
@@ -82,11 +87,6 @@ def train(
             console.print(f"The run in {resume} is finished: its figures are in {resume / 'metrics.json'}.")
             return OK
         options = _options_of(resume, options)
-    elif dataset is None:
-        built_in = "the built-in synthetic persons, since there is no folder poses/ here"
-        chosen = _pick(DataConfig, options)
-        which = built_in if chosen.is_synthetic else f"the poses in {chosen.pose_folder}"
-        console.print(f"No --dataset given: training on {which}.")
     _summarise(_train(options, resume is not None))
     return OK
 
@@ -100,6 +100,14 @@ def _train(options: dict[str, Any], resume: bool) -> Run:
         raise PiumrError(f"Expected `time_limit` to be longer than no time, but got {limit}.")
     data, config = _pick(DataConfig, options), _pick(TrainConfig, options)
     select, out, overwrite = options["select"], options["out"], options["overwrite"]
+    check_launch(config)
+    if not is_first_process(config):
+        hush(console)
+        out = out if resume else scratch_folder()
+    if not resume and data.dataset is None:
+        built_in = "the built-in synthetic persons, since there is no folder poses/ here"
+        which = built_in if data.is_synthetic else f"the poses in {data.pose_folder}"
+        console.print(f"No --dataset given: training on {which}.")
     try:
         return train_run(
             data, config, select, out, console, overwrite, patience=patience, time_limit=limit, resume=resume

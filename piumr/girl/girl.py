@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from piumr.errors import PiumrError
-from piumr.girl.style import StyleGroups, sum_over_ranks
+from piumr.girl.style import StyleGroups
+from piumr.ranks import mean_over_ranks, sum_over_ranks
 
 RISK_MEMORY = 0.9
 """Decay of a group's running risk for each batch that has at least two of its samples."""
@@ -56,6 +57,8 @@ def margins(logits: Tensor, targets: Tensor) -> Tensor:
 def boundary_weights(margin: Tensor, beta: float, tau: float) -> Tensor:
     """Weights that grow towards the decision boundary, w_i = 1 + beta exp(-(m_i / tau)^2), scaled to mean 1.
 
+    In a distributed training the mean is that of the joint batch.
+
     Args:
         margin: (N,).
         beta: Extra weight on the boundary.
@@ -65,7 +68,7 @@ def boundary_weights(margin: Tensor, beta: float, tau: float) -> Tensor:
         (N,).
     """
     weights = 1 + beta * torch.exp(-(margin / tau).square())
-    return weights / weights.mean()
+    return weights / mean_over_ranks(weights)
 
 
 def group_penalty(losses: Tensor, groups: Tensor, risks: Tensor) -> Tensor:
@@ -82,7 +85,7 @@ def group_penalty(losses: Tensor, groups: Tensor, risks: Tensor) -> Tensor:
     Returns:
         Scalar, at least 0.
     """
-    total, count = _sums(losses, groups, len(risks))
+    total, count = sum_over_ranks(*_sums(losses, groups, len(risks)))
     risk = torch.where(count >= 2, total / count.clamp(min=1), 0.0)
     excess = (risks - risks.nanmean()).detach().nan_to_num().relu()
     return (excess * risk).sum()
@@ -96,8 +99,9 @@ class GIRL(nn.Module):
 
     l_i is label-smoothed cross-entropy, w_i the boundary weight, g the pseudo-group by style
     (:class:`~piumr.girl.style.StyleGroups`), R_g the group's mean of w_i l_i and r_g its exponential-moving mean. With
-    groups=1, beta=0 and penalty=0 it is cross-entropy. All running values are buffers: they are saved with the module
-    and agree between the processes of a distributed training.
+    groups=1, beta=0 and penalty=0 it is cross-entropy. All running values are buffers: they are saved with the module.
+    In a distributed training all processes have the loss, the gradient and the buffers of the joint batch
+    (:mod:`piumr.ranks`).
 
     Args:
         num_classes: K.
@@ -163,7 +167,7 @@ class GIRL(nn.Module):
         groups = self.style_groups(style.detach(), targets)
         if self.training:
             self._update_risks(losses.detach(), groups)
-        classification = losses.mean()
+        classification = mean_over_ranks(losses)
         penalty = group_penalty(losses, groups, self.risks) if regularise else losses.new_zeros(())
         return GIRLTerms(classification + self.penalty * penalty, classification, penalty, groups, self.risks)
 

@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from piumr.ranks import sum_over_ranks, world_size
+
 CLASS_MEMORY = 0.99
 """Decay of a class's running style for each sample of the class: it remembers about 100, however rare the class is."""
 GROUP_MEMORY = 0.95
@@ -38,16 +40,6 @@ def style_statistics(features: Tensor, valid: Tensor | None = None) -> Tensor:
         mean = (x * weight).sum((2, 3)) / count
         variance = ((x - mean[:, :, None, None]).square() * weight).sum((2, 3)) / count
     return torch.cat((mean, variance.sqrt()), 1)
-
-
-def sum_over_ranks(*sums: Tensor) -> tuple[Tensor, ...]:
-    """Each tensor's sum over all processes of a distributed training; the tensors themselves where there is one."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return sums
-    flat = torch.cat([value.reshape(-1) for value in sums])
-    dist.all_reduce(flat)
-    parts = flat.split([value.numel() for value in sums])
-    return tuple(part.view_as(value) for part, value in zip(parts, sums, strict=True))
 
 
 class StyleGroups(nn.Module):
@@ -141,7 +133,7 @@ class StyleGroups(nn.Module):
         if len(dead) == 0:
             return
         chosen = z[torch.randint(len(z), (len(dead),), device=z.device)]
-        if dist.is_available() and dist.is_initialized():
+        if world_size() > 1:
             dist.broadcast(chosen, src=0)
         largest = self.centroids[self.group_count.argmax()]
         centroid = largest + nn.functional.normalize(chosen - largest, dim=1)

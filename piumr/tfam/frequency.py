@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from piumr.ranks import std_over_ranks
 from piumr.tfam.precision import full, without_autocast
 
 
@@ -35,7 +36,7 @@ def perturb_spectrum(spectrum: Tensor, probability: float = 0.5, scale: float = 
 
     .. math:: S' = \text{sign}(S) \max(|S| + \kappa \, e \, \Sigma, 0)
 
-    Sigma is the population standard deviation of |S| over the batch per (channel, frequency, joint), without
+    Sigma is the population standard deviation of |S| over the (joint) batch per (channel, frequency, joint), without
     gradient; e ~ N(0, 1) per (sample, channel, frequency), shared by the joints as a person's limb lengths are. A
     batch of one varies by nothing and is not perturbed.
 
@@ -47,7 +48,7 @@ def perturb_spectrum(spectrum: Tensor, probability: float = 0.5, scale: float = 
     Returns:
         (N, C, T, V).
     """
-    spread = spectrum.detach().abs().std(0, correction=0)
+    spread = std_over_ranks(spectrum.abs())
     noise = torch.randn_like(spectrum[..., :1])
     chosen = torch.rand_like(noise[:, :1, :1]) < probability  # (N, 1, 1, 1)
     perturbed = spectrum.sign() * (spectrum.abs() + scale * noise * spread).clamp(min=0)

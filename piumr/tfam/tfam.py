@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from piumr.errors import PiumrError
+from piumr.ranks import mean_over_ranks
 from piumr.tfam.frequency import FrequencyBranch
 from piumr.tfam.motion_time import Mass
 from piumr.tfam.precision import full, without_autocast
@@ -120,8 +121,8 @@ class TFAM(nn.Module):
         with without_autocast(x):
             consistency, alpha = self._consistency(full(x).mean(3), zf.mean(3), alignment.plan)
             clips = None if valid is None else valid.flatten(1).any(1)  # (N,)
-            transport_cost = _mean((alignment.plan * alignment.cost).sum((1, 2)), clips)
-            inconsistency = _mean(1 - consistency, clips)
+            transport_cost = self._mean((alignment.plan * alignment.cost).sum((1, 2)), clips)
+            inconsistency = self._mean(1 - consistency, clips)
         temporal = self.project_temporal(alignment.features)
         frequency = self.project_frequency(zf.to(x.dtype))
         change = torch.lerp(frequency, temporal, alpha.to(frequency.dtype)[:, None, None, None])
@@ -144,6 +145,12 @@ class TFAM(nn.Module):
         std = (centred.square().mean(2) + _FLOOR).sqrt()
         summary = torch.cat((mean.squeeze(2), std, consistency.unsqueeze(1)), 1)
         return consistency, self.weigh(summary.to(self.weigh.weight.dtype)).squeeze(1).sigmoid()
+
+    def _mean(self, values: Tensor, clips: Tensor | None) -> Tensor:
+        """Mean of (N,) values over the clips that have a valid frame; 0 where none has. In training, of all ranks."""
+        if self.training:
+            return mean_over_ranks(values, clips)
+        return values.mean() if clips is None else (values * clips).sum() / clips.sum().clamp(min=1)
 
     def _check(self, x: Tensor, valid: Tensor | None) -> None:
         if x.ndim != 4 or x.shape[1] != self.channels:
@@ -176,10 +183,3 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
     floor = a.shape[1] * _FLOOR
     dot = (a * b).sum(1) + floor
     return dot * torch.rsqrt((a.square().sum(1) + floor) * (b.square().sum(1) + floor))
-
-
-def _mean(values: Tensor, clips: Tensor | None) -> Tensor:
-    """Mean of (N,) values over the clips that have a valid frame; 0 where none has."""
-    if clips is None:
-        return values.mean()
-    return (values * clips).sum() / clips.sum().clamp(min=1)

@@ -24,7 +24,7 @@ class OptimConfig:
 
     Attributes:
         epochs: length of the schedule.
-        batch_size: clips in a batch.
+        batch_size: clips in a batch, shared among the devices.
         learning_rate: peak rate.
         weight_decay: of AdamW.
         warmup_epochs: epochs of linear warm-up.
@@ -111,6 +111,8 @@ class TrainConfig:
         augmentation: what training clips go through.
         seed: of the initial weights, the order of the batches and the augmentation, 0..2**32 - 1.
         precision: see :data:`Precision`.
+        devices: devices of each machine; they share every batch.
+        num_nodes: machines.
     """
 
     method: Method = "piumr"
@@ -120,15 +122,25 @@ class TrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
     precision: Precision = "auto"
+    devices: int = 1
+    num_nodes: int = 1
 
     def __post_init__(self) -> None:
-        """Check the seed.
+        """Check the seed and the devices.
 
         Raises:
-            PiumrError: if it is none that NumPy and torch both take.
+            PiumrError: if the seed is none that NumPy and torch both take, or there is no device.
         """
         if not 0 <= self.seed < 2**32:
             raise PiumrError(f"Expected `seed` to lie in 0..{2**32 - 1}, but got {self.seed}.")
+        for name in ("devices", "num_nodes"):
+            if getattr(self, name) < 1:
+                raise PiumrError(f"Expected `{name}` to be at least 1, but got {getattr(self, name)}.")
+
+    @property
+    def processes(self) -> int:
+        """Number of processes that train together, one a device."""
+        return self.devices * self.num_nodes
 
     @property
     def with_tfam(self) -> bool:

@@ -23,6 +23,7 @@ from piumr.data.store import ClipStore
 from piumr.model import ActionNet
 from piumr.training.checkpointing import FILE, EpochCheckpoint, PlainCheckpointIO, RandomState
 from piumr.training.config import TrainConfig
+from piumr.training.devices import trainer_options
 from piumr.training.finite import FiniteLoss
 from piumr.training.module import ActionModule, ema_decay
 from piumr.training.progress import RISK, TrainingProgress
@@ -83,6 +84,7 @@ def fit(
         batch_size=config.optim.batch_size,
         augmentation=config.augmentation,
         seed=config.seed,
+        processes=config.processes,
     )
     module = ActionModule(net, config, data.steps_per_epoch)
     history = _History()
@@ -100,6 +102,10 @@ def fit(
             raise KeyboardInterrupt from None
         if trainer.interrupted:
             raise KeyboardInterrupt
+    if config.processes > 1:  # Lightning leaves norms of a class of its own where it had synchronised them
+        trained = net.state_dict()
+        net = make_net(store, config)
+        net.load_state_dict(trained)
     complete = trainer.global_step >= epochs * trainer.num_training_batches
     return Fit(net.to(store.device).eval(), history.rows, complete)
 
@@ -117,8 +123,7 @@ def make_trainer(
         folder: where checkpoints and TensorBoard's logs go; None keeps neither.
     """
     return lightning.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
+        **trainer_options(config, device),
         precision=_precision(config.precision, device),
         max_epochs=epochs,
         gradient_clip_val=config.optim.gradient_clip,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from piumr.data.batches import Batch
 from piumr.girl import GIRL
 from piumr.model import ActionNet
+from piumr.ranks import copy_buffers_from_first, mean_over_ranks
 from piumr.training.config import TrainConfig
 
 
@@ -55,7 +56,9 @@ class ActionModule(lightning.LightningModule):
         self.logits = output.logits.detach()
         logs: dict[str, Tensor] = {}
         if self.girl is None:
-            loss = F.cross_entropy(output.logits, batch.labels, label_smoothing=self.config.optim.label_smoothing)
+            smoothing = self.config.optim.label_smoothing
+            losses = F.cross_entropy(output.logits, batch.labels, label_smoothing=smoothing, reduction="none")
+            loss = mean_over_ranks(losses)
         else:
             warm_up = self.config.terms.girl_warmup * self.config.optim.epochs
             terms = self.girl(output.logits, batch.labels, output.style, regularise=self.current_epoch >= warm_up)
@@ -68,13 +71,17 @@ class ActionModule(lightning.LightningModule):
             logs["inconsistency"] = output.inconsistency.detach()
         logs["loss"] = loss.detach()
         logs["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
-        self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(batch.labels), sync_dist=True)
         return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """All processes judge the same network, the first one's."""
+        copy_buffers_from_first(self.net)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy on clips that are not augmented."""
         hits = (self.net(batch.points, batch.valid).logits.argmax(dim=1) == batch.labels).float()
-        self.log("validation_accuracy", hits.mean(), batch_size=len(hits))
+        self.log("validation_accuracy", hits.mean(), batch_size=len(hits), sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW without decay of norms, biases and adjacencies; linear warm-up, then cosine to zero, by step."""

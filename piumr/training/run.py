@@ -31,6 +31,7 @@ from piumr.metrics import Metrics, evaluate
 from piumr.training.checkpointing import FILE as LAST
 from piumr.training.config import TrainConfig
 from piumr.training.curves import plot_curves
+from piumr.training.devices import leave_the_rest_to_the_first, training_device
 from piumr.training.examples import write_examples
 from piumr.training.fit import Fit, fit, make_net, predict
 from piumr.training.folder import CONFIG, claim_folder, config_text, resolve
@@ -136,6 +137,7 @@ def train_run(
             folder=folder,
             callbacks=[] if limit is None else [limit],
         )
+        leave_the_rest_to_the_first(config)
         facts = _facts(job, record, outcome)
         facts |= {"parameters": parameters, "train_seconds": round(time.perf_counter() - started, 1)}
         return _finish(job, outcome, folder, facts)
@@ -170,7 +172,7 @@ def _load(data: DataConfig, config: TrainConfig) -> _Job:
     splits = make_splits(clips, declaration.protocols, data.protocol)
     if not 1 <= data.fold <= len(splits):
         raise PiumrError(f"Expected `fold` to lie in 1..{len(splits)}, but got {data.fold}.")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = training_device(config)
     config = replace(config, augmentation=config.augmentation.for_set(clips))
     return _Job(declaration, clips, store.to(device), splits, data, config)
 
