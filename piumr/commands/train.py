@@ -6,7 +6,7 @@ import inspect
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rich.table import Table
 
@@ -45,6 +45,9 @@ def train(
     precision: Precision = "auto",
     devices: int = 1,
     num_nodes: int = 1,
+    init: Path | None = None,
+    freeze: int | Literal["backbone"] = 0,
+    init_rate: float = 0.1,
     model: ModelConfig = ModelConfig(),  # noqa: B008
     optim: OptimConfig = OptimConfig(),  # noqa: B008
     terms: MethodConfig = MethodConfig(),  # noqa: B008
@@ -75,6 +78,9 @@ def train(
         precision: auto is bf16-mixed on a GPU that has it, else 32-true.
         devices: GPUs of each machine to train on (on a machine without one: processes), which share every batch.
         num_nodes: machines to train on; start the command on each, as srun and torchrun do.
+        init: run folder or checkpoint.pt to start from, of any classes and any layout of as many dimensions.
+        freeze: with --init, stages of the backbone, from the first, that stay as they are; backbone for all of them.
+        init_rate: learning rate of what was taken over from --init, as a share of --optim.learning_rate.
         model: the network.
         optim: the schedule.
         terms: weights of the method's terms.

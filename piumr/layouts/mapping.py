@@ -59,20 +59,21 @@ class LayoutMapping:
         return np.where(seen[..., None], mapped, np.float32(0)), seen
 
 
-def find_mapping(source: Sequence[str], target: Layout) -> LayoutMapping | None:
+def find_mapping(source: Sequence[str], target: Layout, share: float = SHARE) -> LayoutMapping | None:
     """The mapping from joints named ``source`` to a layout.
 
     Args:
         source: names of the V joints there are.
         target: the layout that is wanted.
+        share: smallest share of the target's joints that must have a counterpart.
 
     Returns:
-        The mapping, or None where fewer than :data:`SHARE` of the target's joints have a counterpart.
+        The mapping, or None where fewer have one.
     """
     index = {name: i for i, name in enumerate(source)}
     sources = tuple(_sources(name, index) for name in target.joints)
     found = sum(bool(joints) for joints in sources)
-    return LayoutMapping(sources) if found >= SHARE * len(target) else None
+    return LayoutMapping(sources) if found >= share * len(target) else None
 
 
 def _sources(name: str, index: dict[str, int]) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from piumr.data.augment import Augmentation
@@ -113,6 +114,9 @@ class TrainConfig:
         precision: see :data:`Precision`.
         devices: devices of each machine; they share every batch.
         num_nodes: machines.
+        init: run folder or checkpoint to start from, or None for fresh weights; see :mod:`piumr.training.transfer`.
+        freeze: stages of the backbone, from the first, that stay as they are, or ``backbone`` for all of them.
+        init_rate: learning rate of what was taken over from ``init``, as a share of ``optim.learning_rate``.
     """
 
     method: Method = "piumr"
@@ -124,18 +128,25 @@ class TrainConfig:
     precision: Precision = "auto"
     devices: int = 1
     num_nodes: int = 1
+    init: Path | None = None
+    freeze: int | Literal["backbone"] = 0
+    init_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check the seed and the devices.
+        """Check the seed, the devices and how to start.
 
         Raises:
-            PiumrError: if the seed is none that NumPy and torch both take, or there is no device.
+            PiumrError: if the seed is none that NumPy and torch both take, or a number is out of its range.
         """
         if not 0 <= self.seed < 2**32:
             raise PiumrError(f"Expected `seed` to lie in 0..{2**32 - 1}, but got {self.seed}.")
         for name in ("devices", "num_nodes"):
             if getattr(self, name) < 1:
                 raise PiumrError(f"Expected `{name}` to be at least 1, but got {getattr(self, name)}.")
+        if isinstance(self.freeze, int) and self.freeze < 0:
+            raise PiumrError(f"Expected `freeze` to be backbone, or at least 0, but got {self.freeze}.")
+        if not 0 < self.init_rate <= 1:
+            raise PiumrError(f"Expected `init_rate` to lie above 0 and up to 1, but got {self.init_rate}.")
 
     @property
     def processes(self) -> int:

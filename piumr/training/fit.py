@@ -27,6 +27,7 @@ from piumr.training.devices import trainer_options
 from piumr.training.finite import FiniteLoss
 from piumr.training.module import ActionModule, ema_decay
 from piumr.training.progress import RISK, TrainingProgress
+from piumr.training.transfer import Freeze, inherit
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def fit(
     stop_after: int | None = None,
     progress: Console | None = None,
     names: Sequence[str] = (),
+    classes: tuple[str, ...] = (),
     folder: Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Fit:
@@ -67,6 +69,7 @@ def fit(
         stop_after: end after so many epochs of the schedule; None runs it to its end.
         progress: where to show how far it is.
         names: names of all clips, to say which a loss that is no number came from.
+        classes: names of the classes, by which a classifier is taken over from ``config.init``.
         folder: keeps ``last.ckpt`` there after every epoch, and goes on from one that is there; TensorBoard's logs too.
         callbacks: further ones, such as Lightning's Timer or EarlyStopping.
 
@@ -89,6 +92,9 @@ def fit(
     module = ActionModule(net, config, data.steps_per_epoch)
     history = _History()
     watching: list[Callback] = [history, FiniteLoss(data, names), RandomState(), *callbacks]
+    if config.init is not None:
+        module.inherited = inherit(net, store.layout, classes, config).names
+        watching.append(Freeze(net, config.freeze))
     if config.optim.ema_epochs > 0:
         watching.append(moving_average(ema_decay(config.optim.ema_epochs, data.steps_per_epoch)))
     if progress:

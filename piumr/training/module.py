@@ -15,6 +15,7 @@ from piumr.girl import GIRL
 from piumr.model import ActionNet
 from piumr.ranks import copy_buffers_from_first, mean_over_ranks
 from piumr.training.config import TrainConfig
+from piumr.training.transfer import at_their_rates
 
 
 class ActionModule(lightning.LightningModule):
@@ -31,6 +32,8 @@ class ActionModule(lightning.LightningModule):
     """
 
     logits: Tensor
+    inherited: frozenset[str] = frozenset()
+    """Names of the network's parameters that were taken over from another run and learn slower."""
 
     def __init__(self, net: ActionNet, config: TrainConfig, steps_per_epoch: int) -> None:
         super().__init__()
@@ -90,8 +93,10 @@ class ActionModule(lightning.LightningModule):
         plain: list[nn.Parameter] = []
         for parameter in self.parameters():
             (decayed if parameter.ndim in (2, 4) else plain).append(parameter)
+        groups = [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        names = {parameter: name for name, parameter in self.net.named_parameters()}
         optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            at_their_rates(groups, names, self.inherited, self.config.init_rate * optim.learning_rate),
             lr=optim.learning_rate,
         )
         warmup, total = optim.warmup_epochs * self.steps_per_epoch, optim.epochs * self.steps_per_epoch

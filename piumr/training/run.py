@@ -39,6 +39,7 @@ from piumr.training.module import parameter_count
 from piumr.training.provenance import device_name, fingerprint, git_state, read_record, versions, write_record
 from piumr.training.select import select_epochs
 from piumr.training.stopping import TimeLimit
+from piumr.training.transfer import inherit, settle
 from pose_extract.atomic import atomic_write, remove_stale
 
 Select = Literal["last", "persons"]
@@ -101,7 +102,9 @@ def train_run(
     limit = None if time_limit is None else TimeLimit(time_limit)
     job = _load(data, config)
     digest = fingerprint(job.clips, job.store)
-    parameters = parameter_count(make_net(job.store, job.config))
+    parameters = parameter_count(net := make_net(job.store, job.config))
+    if config.init is not None:
+        console.print(inherit(net, job.store.layout, job.clips.class_names, job.config).note)
     record: dict[str, Any]
     if resume:
         assert out is not None
@@ -134,6 +137,7 @@ def train_run(
             stop_after=record["epochs"],
             progress=console,
             names=job.clips.names,
+            classes=job.clips.class_names,
             folder=folder,
             callbacks=[] if limit is None else [limit],
         )
@@ -163,7 +167,7 @@ class _Job(NamedTuple):
 
 def _load(data: DataConfig, config: TrainConfig) -> _Job:
     """The clips on the training device, and all that was left open decided."""
-    data = resolve(data)
+    data, config = resolve(data), settle(config)
     declaration, clips, store = load_packed(data, config.model.frames)
     if len(clips.class_names) < 2:
         raise PiumrError(f"Expected clips of at least two classes, but got only {clips.class_names[0]!r}.")

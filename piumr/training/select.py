@@ -60,6 +60,7 @@ def select_epochs(
             validation=train[split.test],
             progress=console,
             names=clips.names,
+            classes=clips.class_names,
             callbacks=[*watching, early_stopping(patience)] if patience else watching,
         )
         if limit is not None and limit.expired:

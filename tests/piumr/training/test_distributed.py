@@ -1,0 +1,123 @@
+"""The command on two devices, here two processes on the CPU: as a user starts it, and as torchrun does."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from piumr.errors import PiumrError
+from piumr.training.config import OptimConfig, TrainConfig
+from piumr.training.devices import check_launch, is_first_process, trainer_options, training_device
+
+SCRIPT = "from piumr.commands import train\ntrain()\n"
+SET = (
+    'title = "few"\ncitation = ""\nlicence = ""\nsource = ""\nformat = "synthetic"\nprotocol = "person-folds"\n'
+    "[options]\npersons = 3\ntakes = 1\n"
+)
+TINY = (
+    "--dataset=dataset.toml",
+    "--layout=mediapipe-micro",
+    "--devices=2",
+    '--model.backbone_options={"channels": [8, 8], "depths": [1, 1], "strides": [2, 2]}',
+    "--model.frames=8",
+    "--optim.epochs=2",
+    "--optim.batch_size=30",
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the command as a script, and a small set."""
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "dataset.toml").write_text(SET)
+    return tmp_path
+
+
+def start(folder, *arguments):
+    """A command's exit code and what it printed."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.slow
+def test_two_devices_make_one_run(folder):
+    code, printed = start(folder, "train.py", *TINY, "--select=persons")
+    assert code == 0, printed
+    assert [path.name for path in (folder / "runs").iterdir()] == ["1"]
+    report = json.loads((folder / "runs/1/metrics.json").read_text())
+    assert report["test"]["clips"] == report["test_clips"] == 52
+    history = list(csv.DictReader((folder / "runs/1/history.csv").open()))
+    assert len(history) == report["epochs"]
+    rows = list(csv.DictReader((folder / "runs/1/predictions.csv").open()))
+    assert len({row["clip"] for row in rows}) == len(rows) == 52
+    assert printed.count("Everything is in runs/1") == 1
+    assert "Traceback" not in printed
+    # an accuracy over all training clips, each counted once, is a whole number of them
+    for row in history:
+        hits = float(row["accuracy"]) * report["train_clips"]
+        assert hits == pytest.approx(round(hits), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_processes_as_well(folder):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "train.py")
+    code, printed = start(folder, *torchrun, *TINY, "--out=run")
+    assert code == 0, printed
+    assert (folder / "run/model.onnx").is_file()
+    assert printed.count("Everything is in run") == 1
+    assert not (folder / "runs").exists()
+
+
+def test_a_number_that_the_launcher_does_not_have_is_refused(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    check_launch(TrainConfig(devices=2, num_nodes=2))
+    with pytest.raises(PiumrError, match=r"the 4 processes that torchrun has started, but got 2 times 1"):
+        check_launch(TrainConfig(devices=2))
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID")
+    check_launch(TrainConfig())
+    monkeypatch.setenv("SLURM_NTASKS", "8")
+    monkeypatch.setenv("SLURM_JOB_NAME", "training")
+    check_launch(TrainConfig())  # a training on its own, beside others
+    with pytest.raises(PiumrError, match="8 processes that SLURM"):
+        check_launch(TrainConfig(devices=2))
+
+
+def test_only_one_process_speaks_and_writes(monkeypatch):
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    monkeypatch.delenv("NODE_RANK", raising=False)
+    for rank in (0, 1):
+        monkeypatch.setattr(rank_zero_only, "rank", rank)
+        assert is_first_process(TrainConfig())  # srun may run many trainings of one process each
+        assert is_first_process(TrainConfig(devices=2)) == (rank == 0)
+    monkeypatch.setattr(rank_zero_only, "rank", 0)
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert not is_first_process(TrainConfig(devices=2, num_nodes=2))
+
+
+def test_each_process_has_a_gpu_of_its_own(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert training_device(TrainConfig()) == torch.device("cuda")
+    assert training_device(TrainConfig(devices=2)) == torch.device("cuda", 1)
+    assert trainer_options(TrainConfig(devices=2), torch.device("cuda", 1))["sync_batchnorm"]
+    assert not trainer_options(TrainConfig(), torch.device("cuda"))["sync_batchnorm"]
+    assert not trainer_options(TrainConfig(devices=2), torch.device("cpu"))["sync_batchnorm"]
+    with pytest.raises(PiumrError, match="at most 2, the GPUs of this machine, but got 3"):
+        training_device(TrainConfig(devices=3))
+
+
+@pytest.mark.parametrize("name", ["devices", "num_nodes"])
+def test_there_is_at_least_one_device(name):
+    with pytest.raises(PiumrError, match=f"`{name}` to be at least 1, but got 0"):
+        TrainConfig(optim=OptimConfig(), **{name: 0})
