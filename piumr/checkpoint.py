@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+import piumr
 from piumr.errors import PiumrError
 from piumr.inference.model_card import ModelCard
 from piumr.model import ActionNet, ModelConfig
@@ -47,19 +48,30 @@ def load_checkpoint(path: Path) -> tuple[ActionNet, ModelCard]:
         saved: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError):
         raise PiumrError(f"Expected {str(path)!r} to be a PIUmr checkpoint, but it cannot be read as one.") from None
-    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-        got = saved.get("format") if isinstance(saved, dict) else type(saved).__name__
-        raise PiumrError(f"Expected {str(path)!r} to be a PIUmr checkpoint of format {FORMAT}, but got {got!r}.")
+    if not isinstance(saved, dict) or "format" not in saved:
+        raise PiumrError(
+            f"Expected {str(path)!r} to be a PIUmr checkpoint (a run's checkpoint.pt), but got another file."
+        )
+    other = f"{str(path)!r} was written by {_writer(saved)}, this is {piumr.__version__}: train again, or use that one"
+    if saved.get("format") != FORMAT:
+        raise PiumrError(f"Expected a checkpoint of format {FORMAT}, but got {saved.get('format')!r}: {other}.")
     try:
         card = ModelCard.from_dict(saved["card"])
         config = ModelConfig(**saved["model"])
         net = ActionNet(card.layout, len(card.class_names), card.dimensions, config, tfam=saved["tfam"])
         net.load_state_dict(saved["weights"])
     except KeyError as error:
-        raise PiumrError(
-            f"Expected a whole PIUmr checkpoint, but {str(path)!r} is incomplete: it lacks {error}."
-        ) from None
+        raise PiumrError(f"Expected a whole PIUmr checkpoint, but got one that lacks {error}: {other}.") from None
     except (TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise PiumrError(f"Expected the weights in {str(path)!r} to fit the model they name, but: {reason}") from None
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
+        raise PiumrError(
+            f"Expected the weights in {str(path)!r} to fit the model they name, but got others ({reason}): {other}."
+        ) from None
     return net.eval(), card
+
+
+def _writer(saved: dict[str, Any]) -> str:
+    """The version that wrote a checkpoint, as far as it says so."""
+    card = saved.get("card")
+    version = card.get("version") if isinstance(card, dict) else None
+    return f"piumr {str(version)[:20]}" if version else "a version of piumr that it does not name"

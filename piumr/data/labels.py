@@ -12,12 +12,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from piumr.data.clips import ClipTable
+from piumr.data.names import how_names_differ
 from piumr.errors import PiumrError
 from pose_extract import discovery
 
@@ -139,7 +141,7 @@ def match_clips(names: Sequence[str], labels: Mapping[str, Label], source: str) 
     if not matched:
         raise PiumrError(
             f"Expected {source} to name clips that are there, but none of {len(labels)} matches: it names "
-            f"{next(iter(labels))!r}, while there is {names[0]!r}."
+            f"{next(iter(labels))!r}, while there is {names[0]!r}. {how_names_differ(list(labels), names)}".rstrip()
         )
     unlabelled = [name for name in names if name not in matched]
     if unknown:
@@ -177,9 +179,10 @@ def class_indices(texts: Sequence[str], class_names: tuple[str, ...] | None) -> 
     index |= {name: i for i, name in enumerate(class_names)}
     for text in texts:
         if text not in index:
+            near = get_close_matches(text, class_names, 1) or class_names[:1]
             raise PiumrError(
                 f"Expected every label to be a class id in 0..{len(class_names) - 1} or a class name (such as "
-                f"{class_names[0]!r}), but got {text!r}."
+                f"{near[0]!r}), but got {text!r}."
             )
     return [index[text] for text in texts], class_names
 

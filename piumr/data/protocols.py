@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,6 +53,7 @@ class Listed:
                 f"Expected clips from the lists {', '.join(self.train + self.test)}, but this set was read without "
                 "lists; give the folder that holds them (--data) or use another protocol."
             )
+        _check_sides("lists", clips.splits, self.train, self.test)
         return [split_clips(clips, "listed", np.isin(clips.splits, self.train), np.isin(clips.splits, self.test))]
 
 
@@ -81,6 +82,7 @@ class Persons:
     def split(self, clips: ClipTable) -> list[Split]:
         """One person-disjoint split; see :class:`Protocol`."""
         persons = known_persons(clips)
+        _check_sides("persons", persons, self.train, self.test)
         _warn_of_others("Persons", persons, self.train + self.test)
         return [split_clips(clips, "persons", np.isin(persons, self.train), np.isin(persons, self.test))]
 
@@ -128,6 +130,7 @@ class Attribute:
     def split(self, clips: ClipTable) -> list[Split]:
         """One split, flagged by whether its sides share persons; see :class:`Protocol`."""
         values = self._values(clips)
+        _check_sides("values", values, self.train, self.test)
         _warn_of_others("Values", values, self.train + self.test)
         return [split_clips(clips, "attribute", np.isin(values, self.train), np.isin(values, self.test))]
 
@@ -255,6 +258,20 @@ def _find(protocols: Mapping[str, Protocol], name: str) -> Protocol:
     if not isinstance(protocol, PersonFolds) or not number.isdecimal() or len(number) > 4 or int(number) < 2:
         raise PiumrError(f"Expected a protocol with at least 2 folds, as in person-folds=10, but got {name!r}.")
     return replace(protocol, folds=int(number), clips=0, checksum="")
+
+
+def _check_sides(what: str, found: Sequence[str] | np.ndarray, train: tuple[str, ...], test: tuple[str, ...]) -> None:
+    """Refuse a protocol that names nothing which a clip has.
+
+    Raises:
+        PiumrError: with what it names and what the clips have.
+    """
+    for side, named in (("training", train), ("test", test)):
+        if not set(named) & set(found):
+            raise PiumrError(
+                f"Expected clips on both sides of the protocol, but got no {side} clip: it names the {what} "
+                f"{few(named) or 'none'}, while the clips have {few(sorted(set(found)))}; use another --protocol."
+            )
 
 
 def _warn_of_others(what: str, found: np.ndarray, declared: tuple[str, ...]) -> None:

@@ -67,6 +67,22 @@ def split_clips(clips: ClipTable, name: str, train: np.ndarray, test: np.ndarray
     )
 
 
+def check_training_classes(clips: ClipTable, split: Split) -> None:
+    """Refuse a split on whose training clips no classifier can be trained.
+
+    Classes that only test clips show are no error: they count as missed, and the split's note names them.
+
+    Raises:
+        PiumrError: if its training clips are all of one class.
+    """
+    taught = np.unique(clips.labels[split.train])
+    if len(taught) < 2:
+        raise PiumrError(
+            f"Expected training clips of at least two classes in split {split.name!r}, but got only "
+            f"{clips.class_names[taught[0]]!r}: choose another --fold or --protocol, or label more clips."
+        )
+
+
 def known_persons(clips: ClipTable) -> np.ndarray:
     """The person of each clip, texts (N,).
 

@@ -23,6 +23,7 @@ from piumr.data.declaration import Declaration
 from piumr.data.formats import PoseCache
 from piumr.data.protocols import Split, make_splits
 from piumr.data.source import DataConfig, coordinates
+from piumr.data.splits import check_training_classes
 from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.export import export_onnx
@@ -176,6 +177,7 @@ def _load(data: DataConfig, config: TrainConfig) -> _Job:
     splits = make_splits(clips, declaration.protocols, data.protocol)
     if not 1 <= data.fold <= len(splits):
         raise PiumrError(f"Expected `fold` to lie in 1..{len(splits)}, but got {data.fold}.")
+    check_training_classes(clips, splits[data.fold - 1])
     device = training_device(config)
     config = replace(config, augmentation=config.augmentation.for_set(clips))
     return _Job(declaration, clips, store.to(device), splits, data, config)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import onnx
 import pytest
 import torch
@@ -80,7 +82,7 @@ def test_checkpoints_that_are_not_ours_are_one_clear_error(tmp_path):
     with pytest.raises(PiumrError, match="cannot be read"):
         load_checkpoint(path)
     torch.save({"state_dict": {}}, path)
-    with pytest.raises(PiumrError, match="format 1"):
+    with pytest.raises(PiumrError, match="but got another file"):
         load_checkpoint(path)
     torch.save(torch.nn.Linear(1, 1), path)  # a pickled object
     with pytest.raises(PiumrError, match="cannot be read"):
@@ -97,6 +99,23 @@ def test_weights_of_another_model_are_refused(tmp_path):
         load_checkpoint(path)
 
 
+def test_a_checkpoint_of_an_older_version_says_which_and_what_to_do(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, trained_like(), replace(CARD, version="0.0.3"))
+    saved = torch.load(path, weights_only=True)
+    for change, message in (
+        ({"format": 0}, "format 1, but got 0"),
+        ({"model": {**saved["model"], "attention": True}}, "attention"),
+        ({"weights": {"net.old": torch.zeros(3)}}, "Missing key"),
+    ):
+        torch.save({**saved, **change}, path)
+        with pytest.raises(PiumrError, match=message) as raised:
+            load_checkpoint(path)
+        assert "written by piumr 0.0.3, this is" in str(raised.value)
+        assert "train again" in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
 @pytest.mark.parametrize("key", ["model", "weights"])
 def test_an_incomplete_checkpoint_says_what_it_lacks(tmp_path, key):
     path = tmp_path / "checkpoint.pt"
@@ -104,5 +123,5 @@ def test_an_incomplete_checkpoint_says_what_it_lacks(tmp_path, key):
     saved = torch.load(path, weights_only=True)
     del saved[key]
     torch.save(saved, path)
-    with pytest.raises(PiumrError, match=f"is incomplete: it lacks '{key}'"):
+    with pytest.raises(PiumrError, match=f"got one that lacks '{key}'"):
         load_checkpoint(path)

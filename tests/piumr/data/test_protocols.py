@@ -6,6 +6,7 @@ import pytest
 
 from piumr.data.folds import PersonFolds, SharedFolds, checksum
 from piumr.data.protocols import GENERIC, KINDS, All, Attribute, Listed, Persons, Random, make_splits
+from piumr.data.splits import check_training_classes
 from piumr.errors import PiumrError
 
 
@@ -127,7 +128,13 @@ def test_default_is_by_person_where_persons_are_known(make_set):
         ({"count": 1}, SharedFolds(), "at least two persons"),
         ({}, Persons(("p0",), ("p9",)), "no test clip"),
         ({}, Persons(("p9",), ("p0",)), "no training clip"),
+        (
+            {},
+            Persons(("p9",), ("p0",)),
+            "names the persons p9, while the clips have p0, p1, .*; use another --protocol",
+        ),
         ({}, Listed(("train",), ("val",)), "read without lists"),
+        ({"splits": ("train",) * 72}, Listed(("train",), ("val",)), "no test clip: it names the lists val"),
     ],
 )
 def test_sets_that_cannot_be_split_so_are_refused(make_set, changes, protocol, message):
@@ -265,3 +272,12 @@ def test_classes_that_a_side_lacks_are_named(make_set):
     notes = {split.name: split.note for split in PersonFolds("all").split(only_p0)}
     assert notes.pop("person p0") == "No training clip shows class 2."
     assert not any(notes.values())
+
+
+def test_a_training_side_of_one_class_is_refused(make_set):
+    clips = make_set()
+    lone = clips.subset([i for i in range(len(clips)) if clips.labels[i] == 1 or clips.persons[i] == "p0"])
+    splits = {split.name: split for split in PersonFolds("all").split(lone)}
+    with pytest.raises(PiumrError, match=r"two classes in split 'person p0', but got only 'class 1': .*--fold"):
+        check_training_classes(lone, splits["person p0"])
+    check_training_classes(lone, splits["person p1"])
