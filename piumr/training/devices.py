@@ -30,7 +30,8 @@ def is_first_process(config: TrainConfig) -> bool:
     if config.processes == 1:  # srun may run several trainings side by side, each of them alone
         return True
     # of a node that Lightning's launcher was started on by hand, only NODE_RANK tells
-    return not rank_zero_only.rank and not int(os.environ.get("NODE_RANK", "0"))
+    rank: int = rank_zero_only.rank  # type: ignore[attr-defined]
+    return rank == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
 
 
 def check_launch(config: TrainConfig) -> None:

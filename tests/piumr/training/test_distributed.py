@@ -117,6 +117,31 @@ def test_each_process_has_a_gpu_of_its_own(monkeypatch):
         training_device(TrainConfig(devices=3))
 
 
+def test_norms_that_lightning_leaves_behind_are_replaced():
+    """What :func:`piumr.training.fit.fit` does after a training with synchronised norms."""
+    import torch
+    from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
+
+    from gcn import deploy
+    from piumr.layouts import get_layout
+    from piumr.model import ActionNet, ModelConfig
+
+    def make():
+        return ActionNet(get_layout("coco-17"), 3, 2, ModelConfig(frames=8), tfam=True).eval()
+
+    net, fresh = make(), make()
+    x, valid = torch.randn(2, 2, 8, 17), torch.ones(2, 8, 17, dtype=torch.bool)
+    expected = net(x, valid).logits
+    names = [name for name, _ in net.named_parameters()]
+    synchronised = TorchSyncBatchNorm().apply(net)
+    assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in synchronised.modules())
+    assert [name for name, _ in synchronised.named_parameters()] == names  # the moving average goes by their order
+    left = TorchSyncBatchNorm().revert(synchronised)
+    fresh.load_state_dict(left.state_dict())
+    assert torch.equal(fresh(x, valid).logits, expected)
+    torch.testing.assert_close(deploy(fresh)(x, valid).logits, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["devices", "num_nodes"])
 def test_there_is_at_least_one_device(name):
     with pytest.raises(PiumrError, match=f"`{name}` to be at least 1, but got 0"):

@@ -209,9 +209,26 @@ def test_nothing_frozen_moves_everything(toy_set, run):
     net = fit(ClipStore.pack(toy_set, 8), np.arange(len(toy_set)), config, classes=CLASSES).net
     moved = [name for name, p in net.named_parameters() if not torch.equal(p, source.state_dict()[name])]
     assert len(moved) > 0.9 * len(list(net.parameters()))
-    distance = sum(float((p - source.state_dict()[n]).abs().sum()) for n, p in net.named_parameters())
+    distance = sum(float((p.detach() - source.state_dict()[n]).abs().sum()) for n, p in net.named_parameters())
     away = make_net(ClipStore.pack(toy_set, 8), config)
-    assert distance < 0.2 * sum(float((p - source.state_dict()[n]).abs().sum()) for n, p in away.named_parameters())
+    far = sum(float((p.detach() - source.state_dict()[n]).abs().sum()) for n, p in away.named_parameters())
+    assert distance < 0.2 * far
+
+
+def test_the_command_says_what_it_cannot_start_from(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "metric", "kinect-20", coordinates="metric")
+    for options, message in (
+        (("--init=metric",), "Expected a run on 2-D skeletons to start from, but 'metric' was trained on 3-D ones"),
+        (("--init=nowhere",), "no file 'nowhere'"),
+        (("--freeze=backbone",), "`init`, a run to start from, beside `freeze`"),
+        (("--init=metric", "--freeze=half"), "freeze"),
+    ):
+        assert command("--dataset=synthetic", *options) == 2
+        printed = capfd.readouterr().err
+        assert message in printed
+        assert "Traceback" not in printed
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow
