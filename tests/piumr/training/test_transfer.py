@@ -246,7 +246,7 @@ def test_from_synthetic_persons_to_real_signs(tmp_path, shared_data, capfd, monk
     assert command(*signs, "--init_rate=1", "--out=tuned") == 0
     printed = capfd.readouterr().err
     assert "classes, mediapipe-micro): " in printed
-    assert "graphs mapped to mediapipe-75, 47 of 75 joints; new: classifier." in printed
+    assert "graphs mapped to mediapipe-75, 49 of 75 joints; new: classifier." in printed
     assert command(*signs, "--freeze=backbone", "--out=probed") == 0
     assert "frozen: 9" in capfd.readouterr().err  # per cent of the weights
     accuracy = {
