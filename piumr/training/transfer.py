@@ -216,7 +216,7 @@ def _note(
     taken = sum(count for name, count in scalars.items() if name in state)
     parts = [
         f"Starting from {config.init} ({card.summary.get('dataset', 'unknown set')}, {len(card.class_names)} classes, "
-        f"{card.layout.name}): {100 * taken / sum(scalars.values()):.0f} % of the weights taken over"
+        f"{card.layout.name}): {100 * taken / sum(scalars.values()):.1f} % of the weights taken over"
     ]
     if card.layout != layout:
         parts.append(f"graphs mapped to {layout.name}, {mapped} of {len(layout)} joints")
@@ -226,7 +226,7 @@ def _note(
         parts.append(f"left out: {', '.join(sorted(left))}")
     if config.freeze:
         still = sum(parameter.numel() for parameter in net.parameters() if not parameter.requires_grad)
-        parts.append(f"frozen: {100 * still / sum(scalars.values()):.0f} % of the weights")
+        parts.append(f"frozen: {100 * still / sum(scalars.values()):.1f} % of the weights")
     return "; ".join(parts) + "."
 
 

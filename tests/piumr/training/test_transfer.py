@@ -68,7 +68,7 @@ def test_the_same_classes_and_joints_take_over_everything(run):
         net, inherited = start(path)
         assert all(torch.equal(value, source.state_dict()[name]) for name, value in net.state_dict().items())
         assert inherited.names == set(net.state_dict())
-        assert "100 % of the weights taken over; new: nothing" in inherited.note
+        assert "100.0 % of the weights taken over; new: nothing" in inherited.note
 
 
 @pytest.mark.parametrize("classes", [("a", "b"), ("nod", "left arm", "right arm")])
@@ -248,7 +248,7 @@ def test_from_synthetic_persons_to_real_signs(tmp_path, shared_data, capfd, monk
     assert "classes, mediapipe-micro): " in printed
     assert "graphs mapped to mediapipe-75, 49 of 75 joints; new: classifier." in printed
     assert command(*signs, "--freeze=backbone", "--out=probed") == 0
-    assert "frozen: 9" in capfd.readouterr().err  # per cent of the weights
+    assert "frozen: 99." in capfd.readouterr().err  # per cent of the weights
     accuracy = {
         run: json.loads(Path(run, "metrics.json").read_text())["test"]["accuracy"] for run in ("tuned", "probed")
     }
