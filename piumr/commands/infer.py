@@ -54,7 +54,7 @@ def infer(
     only the base installation.
 
     Args:
-        model: a model.onnx, written by piumr-train-gcn or piumr-export.
+        model: a model.onnx, written by piumr-train-gcn or piumr-export; `synthetic` is the one that ships.
         sources: files or folders.
         out: file for the JSON lines, written when all is done; standard output if not given.
         top: how many classes a line names, best first.
@@ -75,7 +75,7 @@ def infer(
         if segments is not None:
             raise PiumrError("Expected either `segments` or live recognition, but got both.")
         source = _live_source(camera, realtime, sources)
-        return _live(Recognizer(model, threads or 1), source, model, out, overlay, window, stride, top)
+        return _live(_recognizer(model, threads or 1), source, model, out, overlay, window, stride, top)
     if overlay is not None:
         raise PiumrError("Expected `overlay` with `camera` or `realtime`, but got it alone.")
     if not sources:
@@ -85,16 +85,24 @@ def infer(
         if out is not None:
             raise PiumrError("Expected either `out`, for a line a source, or `segments`, but got both.")
         targets = _targets(sources, files, segments, format, model)
-        recognizer = Recognizer(model, threads)
+        recognizer = _recognizer(model, threads)
         Windows(window_seconds(recognizer) if window is None else window, stride)  # refuses lengths out of range
         failed = _write_segments(recognizer, targets, window, stride, threshold)
     else:
         if out is not None:
             check_out(out, [model, *files])
-        failed = _write_lines(Recognizer(model, threads), files, out, top)
+        failed = _write_lines(_recognizer(model, threads), files, out, top)
     if failed:
         console.print(f"{failed} of {len(files)} sources failed.")
     return SOME_FAILED if failed else OK
+
+
+def _recognizer(model: Path, threads: int | None) -> Recognizer:
+    """The model; what its card has to say to everybody is said."""
+    recognizer = Recognizer(model, threads)
+    if recognizer.card.notice:
+        console.print(recognizer.card.notice)
+    return recognizer
 
 
 def _check(top: int, threads: int | None, threshold: float) -> None:
