@@ -219,7 +219,7 @@ def epoch_seconds(name: str, compiled: bool, store: ClipStore, options: argparse
     taken = []
     for epochs in (1, 1, 1 + options.epochs):  # the first training pays for what is done once
         started = time.perf_counter()
-        fit(store, indices, config, stop_after=epochs, progress=False)
+        fit(store, indices, config, stop_after=epochs)
         taken.append(time.perf_counter() - started)
     epoch = (taken[2] - taken[1]) / options.epochs
     return {"model": name, "compiled": compiled, "epoch_s": epoch, "clips_per_s": len(store) / epoch}
@@ -228,7 +228,7 @@ def epoch_seconds(name: str, compiled: bool, store: ClipStore, options: argparse
 def trace(name: str, store: ClipStore, options: argparse.Namespace) -> None:
     """The steps of one epoch of the trainer as a Chrome trace."""
     with torch.profiler.profile() as profile:
-        fit(store, np.arange(len(store)), training(name, False, options), stop_after=1, progress=False)
+        fit(store, np.arange(len(store)), training(name, False, options), stop_after=1)
     profile.export_chrome_trace(str(options.profile))
 
 

@@ -104,8 +104,8 @@ def test_groups_are_watched_after_every_epoch():
     model = ModelConfig(backbone="microgcn-nano", backbone_options=STAGES, frames=16)
     config = TrainConfig("girl", model, OptimConfig(epochs=2, batch_size=8), augmentation=Augmentation(mirror=0))
     watch = GroupWatch(store, train)
-    watched = fit(store, train, config, progress=False, callbacks=[watch]).net.state_dict()
-    plain = fit(store, train, config, progress=False).net.state_dict()
+    watched = fit(store, train, config, callbacks=[watch]).net.state_dict()
+    plain = fit(store, train, config).net.state_dict()
     assert all(torch.equal(watched[name], plain[name]) for name in plain)  # watching changes nothing
     assert [row["epoch"] for row in watch.rows] == [1, 2]
     assert all(sum(row["sizes"]) == 16 and len(row["risks"]) == config.terms.groups for row in watch.rows)

@@ -37,7 +37,7 @@ def test_the_method_trains_on_every_kind_of_backbone(toy_set, backbone):
     store = ClipStore.pack(toy_set, 16)
     split = PersonFolds(4).split(toy_set)[0]
     config = replace(CONFIG, model=ModelConfig(backbone=backbone, backbone_options=STAGES, frames=16))
-    outcome = fit(store, split.train, config, progress=False)
+    outcome = fit(store, split.train, config)
     hits = predict(outcome.net, store, split.test).argmax(1) == store.labels[torch.from_numpy(split.test)]
     assert hits.float().mean() > 0.8  # a third by chance
     torch.manual_seed(config.seed)

@@ -37,7 +37,7 @@ def split(toy_set):
 
 @pytest.mark.parametrize("method", ["erm", "piumr"])
 def test_half_precision_learns_on_the_cpu(store, split, method):
-    outcome = fit(store, split.train, replace(CONFIG, method=method, precision="bf16-mixed"), progress=False)
+    outcome = fit(store, split.train, replace(CONFIG, method=method, precision="bf16-mixed"))
     weights = list(outcome.net.parameters())
     assert all(weight.dtype == torch.float32 for weight in weights)  # half precision computes, but does not keep
     hits = predict(outcome.net, store, split.test).argmax(1) == store.labels[torch.from_numpy(split.test)]
@@ -62,7 +62,7 @@ def test_half_precision_is_close_in_its_gradients(store):
 
 def test_channels_last_is_the_same_training(store, split):
     config = replace(CONFIG, optim=replace(CONFIG.optim, epochs=2))
-    outcomes = [fit(store, split.train, replace(config, channels_last=on), progress=False) for on in (False, True)]
+    outcomes = [fit(store, split.train, replace(config, channels_last=on)) for on in (False, True)]
     for plain, last in zip(*(outcome.history for outcome in outcomes), strict=True):
         assert last["loss"] == pytest.approx(plain["loss"], rel=1e-3)
     weight = outcomes[1].net.backbone.stages[1][0].mix[0].weight
@@ -78,9 +78,9 @@ def test_compile_trains_the_compiled_function_and_returns_the_plain_network(stor
 
     monkeypatch.setattr(torch, "compile", compiled)
     config = replace(CONFIG, optim=replace(CONFIG.optim, epochs=1))
-    outcome = fit(store, split.train, replace(config, compile=True), progress=False)
+    outcome = fit(store, split.train, replace(config, compile=True))
     assert len(calls) == len(split.train) // 6
-    assert set(outcome.net.state_dict()) == set(fit(store, split.train, config, progress=False).net.state_dict())
+    assert set(outcome.net.state_dict()) == set(fit(store, split.train, config).net.state_dict())
 
 
 @pytest.mark.slow
