@@ -5,11 +5,9 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from html.parser import HTMLParser
 from urllib.parse import unquote_to_bytes
 
-import numpy as np
 import pytest
 
 from pose_extract import contact_sheet
@@ -144,25 +142,6 @@ def test_without_an_index_or_with_a_damaged_one_there_is_a_reason(tmp_path):
     assert not (tmp_path / "index.html").exists()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium, without network, that logs what it requests."""
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs chromium and chromedriver on the PATH (Debian: apt-get install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,800"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(driver)) as chrome:  # named: nothing is downloaded
-        yield chrome
-
-
 def open_page(browser, path):
     for kind in ("browser", "performance"):
         browser.get_log(kind)
@@ -266,7 +245,7 @@ def test_a_large_page_links_its_strips_and_builds_rows_as_they_are_needed(tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 390, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_can_be_read_in_the_dark(tmp_path, browser, width, scheme):
+def test_it_fits_a_phone_and_can_be_read_in_the_dark(tmp_path, browser, contrast, width, scheme):
     metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     feature = {"name": "prefers-color-scheme", "value": scheme}
@@ -294,20 +273,3 @@ def test_everything_is_reached_with_the_keyboard(tmp_path, browser):
         focused = browser.switch_to.active_element
         reached.append(focused.get_attribute("id") or focused.get_attribute("class") or focused.tag_name)
     assert reached == ["filter", "sort", "reverse", "a", "strip"]
-
-
-def contrast(browser, selector):
-    """Ratio of the relative luminances of a text and of what is behind it (WCAG 2.1)."""
-    colours = browser.execute_script(
-        """
-        const node = document.querySelector(arguments[0]);
-        let behind = node;
-        while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
-        return [getComputedStyle(node).color, getComputedStyle(behind).backgroundColor];
-        """,
-        selector,
-    )
-    values = np.array([[int(number) for number in re.findall(r"\d+", colour)[:3]] for colour in colours]) / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    darker, lighter = sorted(linear @ [0.2126, 0.7152, 0.0722])
-    return (lighter + 0.05) / (darker + 0.05)

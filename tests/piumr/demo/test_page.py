@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,30 +34,11 @@ def address(model, shared_data):
 
 
 @pytest.fixture(scope="module")
-def browser(shared_data, tmp_path_factory):
-    """Headless Chromium with a camera that plays a real clip again and again, and logs of what it requests."""
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs chromium and chromedriver on the PATH (Debian: apt-get install chromium chromium-driver)")
+def browser(start_chromium, shared_data, tmp_path_factory):
+    """Headless Chromium with a camera that plays a real clip again and again."""
     camera = write_y4m(shared_data / ASL, tmp_path_factory.mktemp("camera") / "camera.y4m", seconds=2.0)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--window-size=1200,900",
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={camera}",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
+    fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    with start_chromium(*fake, f"--use-file-for-fake-video-capture={camera}") as chrome:
         yield chrome
 
 
@@ -208,7 +188,7 @@ def test_time_is_moved_by_keys_and_by_pointing_at_the_chart(result):
 
 @pytest.mark.parametrize("width", [360, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_can_be_read_in_the_dark(result, width, scheme):
+def test_it_fits_a_phone_and_can_be_read_in_the_dark(result, contrast, width, scheme):
     metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
     result.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     feature = {"name": "prefers-color-scheme", "value": scheme}
@@ -292,20 +272,3 @@ def test_the_webcam_is_recognised_live_and_reviewed(browser, address, recognizer
     assert "a person in 100 %" in text(browser, "answer-note")
     assert browser.execute_script("return document.getElementById('with-video').hidden")
     assert browser.get_log("browser") == []
-
-
-def contrast(browser, selector):
-    """Ratio of the relative luminances of a text and of what is behind it (WCAG 2.1)."""
-    colours = browser.execute_script(
-        """
-        const node = document.querySelector(arguments[0]);
-        let behind = node;
-        while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
-        return [getComputedStyle(node).color, getComputedStyle(behind).backgroundColor];
-        """,
-        selector,
-    )
-    values = np.array([[int(number) for number in re.findall(r"\d+", colour)[:3]] for colour in colours]) / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    darker, lighter = sorted(linear @ [0.2126, 0.7152, 0.0722])
-    return (lighter + 0.05) / (darker + 0.05)

@@ -1,6 +1,5 @@
 """An evaluation made of thin air: known probabilities over the toy set, and a browser to look at its page."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,22 +70,3 @@ def make_evaluation(clips, seed=0, frames=16, members=1, notes=(), **changes):
 @pytest.fixture(scope="session")
 def evaluation_of():
     return make_evaluation
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium, without network, that logs what it requests."""
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs chromium and chromedriver on the PATH (Debian: apt-get install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(driver)) as chrome:  # named: nothing is downloaded
-        yield chrome

@@ -234,7 +234,9 @@ def test_skeletons_play_pause_seek_slow_down_and_zoom(browser, page, toy):
 
 @pytest.mark.parametrize("width", [320, 360, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_can_be_read_in_the_dark(tmp_path, browser, toy_set, evaluation_of, width, scheme):
+def test_it_fits_a_phone_and_can_be_read_in_the_dark(
+    tmp_path, browser, contrast, toy_set, evaluation_of, width, scheme
+):
     long = "x" * 150
     names = (long, "two words", "scratching or touching the forehead with a hand")
     clips = tuple(f"{long}/{name}" for name in toy_set.names)
@@ -293,20 +295,3 @@ def test_everything_is_reached_with_the_keyboard(browser, page):
         return nodes.filter(n => !named(n)).map(n => n.outerHTML);
         """
     assert browser.execute_script(nameless) == []
-
-
-def contrast(browser, selector):
-    """Ratio of the relative luminances of a text and of what is behind it (WCAG 2.1)."""
-    colours = browser.execute_script(
-        """
-        const node = document.querySelector(arguments[0]);
-        let behind = node;
-        while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
-        return [getComputedStyle(node).color, getComputedStyle(behind).backgroundColor];
-        """,
-        selector,
-    )
-    values = np.array([[int(number) for number in re.findall(r"\d+", colour)[:3]] for colour in colours]) / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    darker, lighter = sorted(linear @ [0.2126, 0.7152, 0.0722])
-    return (lighter + 0.05) / (darker + 0.05)

@@ -6,8 +6,6 @@ import pytest
 import torch
 
 from piumr.data.augment import Augmentation
-from piumr.data.protocols import PersonFolds
-from piumr.data.store import ClipStore
 from piumr.model import ActionNet, ModelConfig
 from piumr.training.config import OptimConfig, TrainConfig
 from piumr.training.fit import fit, predict
@@ -23,16 +21,6 @@ CONFIG = TrainConfig(
     optim=OptimConfig(epochs=20, batch_size=6, warmup_epochs=1, learning_rate=0.01),
     augmentation=Augmentation(mirror=0),
 )
-
-
-@pytest.fixture(scope="module")
-def store(toy_set):
-    return ClipStore.pack(toy_set, 16)
-
-
-@pytest.fixture(scope="module")
-def split(toy_set):
-    return PersonFolds(4).split(toy_set)[0]
 
 
 @pytest.mark.parametrize("method", ["erm", "piumr"])

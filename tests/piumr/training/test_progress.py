@@ -7,8 +7,6 @@ import re
 import pytest
 from rich.console import Console
 
-from piumr.data.protocols import PersonFolds
-from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 from piumr.training import progress
@@ -20,16 +18,6 @@ CONFIG = TrainConfig(
     model=ModelConfig(backbone_options={"channels": (12, 16), "depths": (1, 1), "strides": (1, 2)}, frames=16),
     optim=OptimConfig(epochs=4, batch_size=12, warmup_epochs=1, learning_rate=0.01),
 )
-
-
-@pytest.fixture(scope="module")
-def store(toy_set):
-    return ClipStore.pack(toy_set, 16)
-
-
-@pytest.fixture(scope="module")
-def split(toy_set):
-    return PersonFolds(4).split(toy_set)[0]
 
 
 def written(terminal):

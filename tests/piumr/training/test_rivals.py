@@ -6,8 +6,6 @@ import torch
 
 from piumr.data.augment import Augmentation
 from piumr.data.batches import ClipBatches
-from piumr.data.folds import PersonFolds
-from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 from piumr.training.config import MethodConfig, OptimConfig, TrainConfig
@@ -22,16 +20,6 @@ CONFIG = TrainConfig(
     augmentation=Augmentation(mirror=0),
 )
 RIVALS = ("mixstyle", "dsu", "groupdro", "vrex", "jtt", "focal")
-
-
-@pytest.fixture(scope="module")
-def store(toy_set):
-    return ClipStore.pack(toy_set, 16)
-
-
-@pytest.fixture(scope="module")
-def split(toy_set):
-    return PersonFolds(4).split(toy_set)[0]
 
 
 @pytest.mark.parametrize("method", RIVALS)

@@ -5,8 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from piumr.data.protocols import PersonFolds
-from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 from piumr.training.config import OptimConfig, TrainConfig
@@ -21,16 +19,6 @@ CONFIG = TrainConfig(
     ),
     optim=OptimConfig(epochs=6, batch_size=12, warmup_epochs=1, learning_rate=0.01),
 )
-
-
-@pytest.fixture(scope="module")
-def store(toy_set):
-    return ClipStore.pack(toy_set, 16)
-
-
-@pytest.fixture(scope="module")
-def split(toy_set):
-    return PersonFolds(4).split(toy_set)[0]
 
 
 def test_when_time_is_over_one_batch_has_been_trained_and_gives_a_network(store, split):
