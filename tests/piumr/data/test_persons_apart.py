@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from piumr.data.augment import Augmentation
-from piumr.data.batches import Batch, ClipBatches
+from piumr.data.batches import ClipBatches
 from piumr.data.clips import SkeletonSet
 from piumr.data.declaration import load_declaration, shipped_datasets
 from piumr.data.folds import PersonFolds, SharedFolds
@@ -129,7 +129,8 @@ def test_neither_names_nor_persons_nor_lists_reach_the_input(name):
         columns={},
     )
     for a, b in zip(batches(clips), batches(nonsense), strict=True):
-        for field in Batch._fields:
+        assert a.persons is b.persons is None  # only rivals that are given persons get them
+        for field in ("points", "valid", "labels"):
             assert torch.equal(getattr(a, field), getattr(b, field)), field
 
 
@@ -161,4 +162,4 @@ def test_names_of_files_reach_no_tensor(tmp_path, write_cache):
         )
         sets[folder] = clips.subset(np.argsort(np.diff(clips.offsets)))  # their lengths tell them apart
     for a, b in zip(batches(sets[telling]), batches(sets[blank]), strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+        assert all(torch.equal(x, y) for x, y in zip(a[:3], b[:3], strict=True))
