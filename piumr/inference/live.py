@@ -36,19 +36,22 @@ class LiveReport:
         frames: frames whose pose was estimated.
         dropped: frames that were dropped because a newer one had come.
         seconds: time of the last frame.
-        delays: for each answer, seconds from its newest frame to the moment at which it was shown.
+        answers: answers given.
+        delays: for each answer, seconds from its newest frame to the moment at which it was shown; one that is given
+            only because the recording ended before a window was full has none.
         error: why it ended before its time, or ``None``.
     """
 
     frames: int = 0
     dropped: int = 0
     seconds: float = 0.0
+    answers: int = 0
     delays: list[float] = field(default_factory=list)
     error: str | None = None
 
     def __str__(self) -> str:
         """One line for people."""
-        text = f"{self.seconds:.1f} s, {self.frames} frames, {self.dropped} dropped, {len(self.delays)} answers"
+        text = f"{self.seconds:.1f} s, {self.frames} frames, {self.dropped} dropped, {self.answers} answers"
         if self.delays:
             middle, high = np.percentile(self.delays, [50, 95]) * 1000
             text += f"; from frame to answer {middle:.0f} ms (median), {high:.0f} ms (95 %)"
@@ -97,8 +100,10 @@ def run_live(
                         stop.set()
                 if new is not None:
                     report.delays.append(time.monotonic() - shots[-1].taken)
+                    report.answers += 1
                     answer(_as_dict(new, top, report.delays[-1]))
             if not report.delays and (rest := list(windows.finish())):  # shorter than a window
+                report.answers += 1
                 answer(_as_dict(predict_windows(recognizer, rest[-1:]), top, None))
         except (PiumrError, PoseError) as error:  # what was shown so far is kept
             report.error = str(error)

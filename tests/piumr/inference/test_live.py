@@ -158,6 +158,7 @@ def test_a_source_shorter_than_a_window_gets_one_answer_at_its_end(model):
     assert [a["delay_ms"] for a in answers] == [None]
     assert answers[0]["label"] is not None
     assert report.delays == []
+    assert report.answers == 1
 
 
 def test_what_was_shown_before_the_process_died_is_kept(model, tmp_path):
@@ -210,7 +211,7 @@ def test_bars_are_as_long_as_the_probabilities(model):
 
 
 def test_the_report_is_a_line_with_median_and_tail():
-    report = LiveReport(100, 20, 4.0, [0.05] * 95 + [0.2] * 5)
+    report = LiveReport(100, 20, 4.0, 100, [0.05] * 95 + [0.2] * 5)
     assert str(report).startswith("4.0 s, 100 frames, 20 dropped, 100 answers; from frame to answer 50 ms (median), ")
     assert "\n" not in str(LiveReport())
 
