@@ -51,8 +51,8 @@ def infer(
 
     By default each source is one clip and gives one JSON line. --segments looks at long recordings in sliding windows
     and writes what happened when. --camera and --realtime recognise live, in a window where there is a screen, with a
-    JSON line for each answer; q, Esc or Ctrl-C ends them. Videos and cameras need the extra `extract`; cached poses
-    only the base installation.
+    JSON line for each answer; q, Esc, Ctrl-C or SIGTERM ends them. Videos and cameras need the extra `extract`;
+    cached poses only the base installation.
 
     Args:
         model: a model.onnx, written by piumr-train-gcn or piumr-export; `synthetic` is the one that ships.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from piumr.errors import PiumrError
-from piumr.inference.live_pose import PoseProcess, Shot
+from piumr.inference.live_pose import ENDING, PoseProcess, Shot
 from piumr.inference.live_view import BARS, Board, Show
 from piumr.inference.recognizer import Recognizer
 from piumr.inference.recordings import as_poses
@@ -67,7 +67,7 @@ def run_live(
     stride: float = STRIDE,
     top: int = BARS,
 ) -> LiveReport:
-    """Recognise what a camera sees, or a video played as one, until it ends, a view is closed or Ctrl-C.
+    """Recognise what a camera sees, or a video played as one, until it ends, a view is closed, Ctrl-C or SIGTERM.
 
     A window of the last seconds is recognised every ``stride``. Frames that come while the estimator is busy are
     dropped; a window's frames are put at equal distances in time.
@@ -86,7 +86,7 @@ def run_live(
     """
     windows = Windows(window_seconds(recognizer) if seconds is None else seconds, stride)
     report, latest = LiveReport(), None
-    with _stopped_by_ctrl_c() as stop, ExitStack() as stack:
+    with _stopped_by_signals() as stop, ExitStack() as stack:
         screen: _Screen | None = None
         try:
             for shots in process.shots(stop):
@@ -159,14 +159,15 @@ def _as_dict(timeline: Timeline, count: int, delay: float | None) -> dict[str, A
 
 
 @contextmanager
-def _stopped_by_ctrl_c() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that nothing is torn apart in the middle."""
+def _stopped_by_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that nothing is torn apart in the middle."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # only the main thread has signals
         yield stop
         return
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in ENDING}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -254,12 +254,13 @@ def test_a_clip_played_as_a_camera_is_recognised_and_overlaid(model, video, tmp_
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_whole_files(model, video, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])  # SIGTERM: `timeout 3600 piumr-infer ...`
+def test_a_signal_leaves_whole_files(model, video, tmp_path, number):
     film, out = tmp_path / "o.mp4", tmp_path / "o.jsonl"
     process = command(model, video, "--realtime", "--overlay", film, "--window", "0.2", "--out", out)
     assert process.stderr.readline().startswith("There is no screen")  # the poses come from now on
     time.sleep(1.0)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err
