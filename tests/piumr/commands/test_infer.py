@@ -7,6 +7,7 @@ import tracemalloc
 
 import av
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from piumr.checkpoint import save_checkpoint
 from piumr.commands.console import run_command
 from piumr.export import export_onnx
 from piumr.inference import ModelCard, Recognizer
+from piumr.inference.model_card import METADATA_KEY
 from piumr.inference.windows import chunks_of, slide
 from piumr.layouts import get_layout
 from piumr.model import ActionNet, ModelConfig
@@ -217,6 +219,18 @@ def test_annotations_that_elan_saved_are_never_written_over(trained, clip, capfd
             assert run("infer", trained / "model.onnx", clip, *options) == 2
             assert "saved by ELAN" in capfd.readouterr().err
             assert target.read_text() == saved
+
+
+def test_a_notice_is_a_line_of_text_and_no_json_line(trained, clip, capfd):
+    model = clip.with_name("noticed.onnx")
+    stored = onnx.load(trained / "model.onnx")
+    (entry,) = (entry for entry in stored.metadata_props if entry.key == METADATA_KEY)
+    entry.value = json.dumps(json.loads(entry.value) | {"notice": "It knows\nnothing.\x1b[2J"})
+    onnx.save(stored, model)
+    assert run("infer", model, clip) == 0
+    printed = capfd.readouterr()
+    assert [json.loads(line)["frames"] for line in printed.out.splitlines()] == [10]
+    assert printed.err == "It knows nothing.?[2J\n"
 
 
 def test_a_result_that_cannot_be_written_stops_no_other(trained, tmp_path, capfd):
