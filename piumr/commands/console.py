@@ -102,12 +102,13 @@ def check_out(out: Path, inputs: Iterable[Path], name: str = "out") -> None:
 
 
 def check_writable(folder: Path, name: str) -> None:
-    """Refuse a folder in which no file can be made: better now than after hours of work.
+    """Refuse a folder in which no file can be made, better now than after hours of work; make it where it is missing.
 
     Raises:
         PiumrError: if so; the message names the argument ``name``.
     """
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -203,7 +203,6 @@ def _targets(
     targets = {file: target.with_name(f"{target.name}.{format}") for file, target in targets.items()}
     if len(set(targets.values())) < len(targets):
         raise PiumrError("Expected `sources` of different names, but two would write the same file into `segments`.")
-    segments.mkdir(parents=True, exist_ok=True)
     check_writable(segments, "segments")
     for target in targets.values():
         _check_annotations(target)

@@ -265,6 +265,7 @@ def test_a_threshold_that_nothing_reaches_says_so(trained, clip, tmp_path, capfd
         (["--segments", "{}/a.csv", "--realtime"], "`segments`"),
         (["--segments", "/proc/a.csv"], "`segments`"),
         (["--segments", "{}/missing/a.csv"], "`segments`"),
+        (["--segments", "/proc/found"], "`segments`"),
         (["--window", "1"], "`window`"),
         (["--stride", "1"], "`stride`"),
         (["--threshold", "0.5"], "`threshold`"),
