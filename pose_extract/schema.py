@@ -32,6 +32,8 @@ MAX_LANDMARK = 1e4
 MAX_PIXELS = 2**20
 """Largest width and height of an image, many times what any camera or codec gives."""
 
+_CHECKED = 4096  # frames whose values are checked at once
+
 _KEYS = ("landmarks", "world", "valid", "timestamps")
 
 
@@ -74,13 +76,15 @@ class PoseSequence:
         self._check_array("world", np.float32, (T, W, 3))
         self._check_array("valid", np.bool_, (T, V))
         self._check_array("timestamps", np.float64, (T,))
-        seen = self.landmarks[self.valid]
-        wrong = seen[~(np.abs(seen) < MAX_LANDMARK)]  # so written, NaN is wrong as well
-        if len(wrong):
-            raise PoseError(
-                f"Expected `landmarks` to be finite and below {MAX_LANDMARK:g} wherever `valid` is true, but got "
-                f"{wrong[0]:g}."
-            )
+        for first in range(0, T, _CHECKED):  # copies of hours would take more memory than they do themselves
+            part = slice(first, first + _CHECKED)
+            seen = self.landmarks[part][self.valid[part]]
+            wrong = seen[~(np.abs(seen) < MAX_LANDMARK)]  # so written, NaN is wrong as well
+            if len(wrong):
+                raise PoseError(
+                    f"Expected `landmarks` to be finite and below {MAX_LANDMARK:g} wherever `valid` is true, but got "
+                    f"{wrong[0]:g}."
+                )
         if not np.isfinite(self.timestamps).all() or (np.diff(self.timestamps) < 0).any():
             raise PoseError("Expected `timestamps` to be finite seconds that never decrease.")
 

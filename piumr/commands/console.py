@@ -8,6 +8,7 @@ import inspect
 import logging
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -76,20 +77,45 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
-def check_out(out: Path, inputs: Iterable[Path]) -> None:
+def check_out(out: Path, inputs: Iterable[Path], name: str = "out") -> None:
     """Refuse a file to write that cannot become one, or that would take the place of an input.
 
+    Args:
+        out: the file.
+        inputs: what is read.
+        name: of the argument that names the file.
+
     Raises:
-        PiumrError: if ``out`` is a folder or a device, its folder is missing, or it is one of ``inputs``.
+        PiumrError: if ``out`` is a folder or a device, its folder is missing or read-only, or it is one of ``inputs``.
     """
     if out.exists() and not out.is_file():
-        raise PiumrError(f"Expected `out` to be a file to write, but {str(out)!r} is a folder or a device.")
+        raise PiumrError(f"Expected `{name}` to be a file to write, but {str(out)!r} is a folder or a device.")
     if not out.resolve().parent.is_dir():
         raise PiumrError(
-            f"Expected `out` to be in a folder that exists, but {str(out.parent)!r} does not: make it first."
+            f"Expected `{name}` to be in a folder that exists, but {str(out.parent)!r} does not: make it first."
         )
     if out.resolve() in {path.resolve() for path in inputs}:
-        raise PiumrError(f"Expected `out` to be a new file, but {str(out)!r} is one that is read: choose another name.")
+        raise PiumrError(
+            f"Expected `{name}` to be a new file, but {str(out)!r} is one that is read: choose another name."
+        )
+    check_writable(out.resolve().parent, name)
+
+
+def check_writable(folder: Path, name: str) -> None:
+    """Refuse a folder in which no file can be made, better now than after hours of work; make it where it is missing.
+
+    Raises:
+        PiumrError: if so; the message names the argument ``name``.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PiumrError(
+            f"Expected `{name}` to be in a folder that can be written to, but {str(folder)!r} cannot: "
+            f"{error.strerror or error}."
+        ) from None
 
 
 def parse(program: str, command: Callable[..., Any], arguments: list[str] | None) -> dict[str, Any]:

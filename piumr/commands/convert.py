@@ -28,7 +28,7 @@ def convert(source: Path, target: Path, layout: str = "", labels: Path | None = 
     if not 0 < fps < math.inf:
         raise PiumrError(f"Expected `fps` to be positive, but got {fps}.")
     if target.suffix in FILES:
-        check_out(target, [source] if source.is_file() else [])
+        check_out(target, [source] if source.is_file() else [], "target")
     joints = get_layout(layout) if layout else None
     collection = read_collection(source, joints, labels)
     notes = write_collection(collection, target, fps, str(source))

@@ -77,7 +77,7 @@ def evaluate(
     options = {**named, "protocol": protocol, "fold": fold, "layout": layout}
     given = {name: value for name, value in options.items() if value not in (None, "")}
     if submission is not None:
-        check_out(submission, predictions)
+        check_out(submission, predictions, "submission")
         return _submit(runs, predictions, given, submission)
     if runs:
         return _evaluate_runs(runs, given, out)

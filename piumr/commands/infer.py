@@ -14,7 +14,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from piumr.commands.console import OK, SOME_FAILED, check_out, console, fail
+from piumr.commands.console import OK, SOME_FAILED, check_out, check_writable, console, fail
 from piumr.errors import PiumrError
 from piumr.inference import Recognizer
 from piumr.inference.annotations import check_format, write_segments
@@ -28,7 +28,8 @@ from pose_extract.preview import is_preview
 
 NO_SOURCES: list[Path] = []
 
-_ERRORS = (PiumrError, PoseError)
+_ERRORS = (PiumrError, PoseError, OSError)
+"""What one source can cause; the others go on."""
 
 
 def infer(
@@ -50,8 +51,8 @@ def infer(
 
     By default each source is one clip and gives one JSON line. --segments looks at long recordings in sliding windows
     and writes what happened when. --camera and --realtime recognise live, in a window where there is a screen, with a
-    JSON line for each answer; q, Esc or Ctrl-C ends them. Videos and cameras need the extra `extract`; cached poses
-    only the base installation.
+    JSON line for each answer; q, Esc, Ctrl-C or SIGTERM ends them. Videos and cameras need the extra `extract`;
+    cached poses only the base installation.
 
     Args:
         model: a model.onnx, written by piumr-train-gcn or piumr-export; `synthetic` is the one that ships.
@@ -74,12 +75,18 @@ def infer(
     if camera is not None or realtime:
         if segments is not None:
             raise PiumrError("Expected either `segments` or live recognition, but got both.")
+        _refuse(threshold=threshold != THRESHOLD)
         source = _live_source(camera, realtime, sources)
         return _live(_recognizer(model, threads or 1), source, model, out, overlay, window, stride, top)
     if overlay is not None:
         raise PiumrError("Expected `overlay` with `camera` or `realtime`, but got it alone.")
     if not sources:
-        raise PiumrError("Expected `sources` to name files or folders, or `camera` to be given, but got neither.")
+        raise PiumrError(
+            f"Expected `sources` to name files or folders, or `camera` to be given, but got neither; {str(model)!r} "
+            "was taken as the model, which comes first."
+        )
+    if segments is None:
+        _refuse(window=window is not None, stride=stride is not None, threshold=threshold != THRESHOLD)
     files = [file for source in sources for file in _files(source)]
     if segments is not None:
         if out is not None:
@@ -101,8 +108,16 @@ def _recognizer(model: Path, threads: int | None) -> Recognizer:
     """The model; what its card has to say to everybody is said."""
     recognizer = Recognizer(model, threads)
     if recognizer.card.notice:
-        console.print(recognizer.card.notice)
+        console.print(_printable(" ".join(recognizer.card.notice.split())))
     return recognizer
+
+
+def _refuse(**given: bool) -> None:
+    """Refuse options that would have no effect."""
+    for name, was_given in given.items():
+        if was_given:
+            live = "" if name == "threshold" else " or live recognition"
+            raise PiumrError(f"Expected `{name}` with `segments`{live}, but got it without.")
 
 
 def _check(top: int, threads: int | None, threshold: float) -> None:
@@ -173,7 +188,8 @@ def _targets(
             raise PiumrError(
                 f"Expected `segments` to be a folder, since there are {len(files)} sources, but got {str(segments)!r}."
             )
-        check_out(segments, [model, *files])
+        check_out(segments, [model, *files], "segments")
+        _check_annotations(segments)
         return {files[0]: segments}
     named = {}
     for source in sources:
@@ -187,7 +203,22 @@ def _targets(
     targets = {file: target.with_name(f"{target.name}.{format}") for file, target in targets.items()}
     if len(set(targets.values())) < len(targets):
         raise PiumrError("Expected `sources` of different names, but two would write the same file into `segments`.")
+    check_writable(segments, "segments")
+    for target in targets.values():
+        _check_annotations(target)
     return targets
+
+
+def _check_annotations(target: Path) -> None:
+    """Refuse to write over somebody's annotations: an ``.eaf`` that was saved by ELAN."""
+    if target.suffix.lower() != ".eaf" or not target.is_file():
+        return
+    text = target.read_bytes()
+    if b'AUTHOR="piumr-infer"' not in text or b'NAME="URN"' in text:  # ELAN gives what it saves a URN
+        raise PiumrError(
+            f"Expected `segments` to be a new file, but {str(target)!r} was saved by ELAN, and its annotations "
+            "would be lost: choose another name."
+        )
 
 
 def _write_segments(
@@ -212,14 +243,14 @@ def _write_segments(
                     parts.append(part)
                     progress.update(task, completed=float(part.ends[-1]))
                 timeline = Timeline.join(parts)
+                found = find_segments(timeline, threshold)
+                write_segments(target, found, None if file.suffix.lower() == ".npz" else file)
             except _ERRORS as error:
                 _fail(file, error)
                 failed += 1
                 continue
             finally:
                 progress.remove_task(task)
-            found = find_segments(timeline, threshold)
-            write_segments(target, found, None if file.suffix.lower() == ".npz" else file)
             console.print(_printable(f"{file}: {_summary(found, timeline, threshold)}: {target}"), markup=False)
     return failed
 
@@ -240,8 +271,10 @@ def _live_source(camera: int | None, realtime: bool, sources: list[Path]) -> int
         if camera < 0:
             raise PiumrError(f"Expected `camera` to be 0 or more, but got {camera}.")
         return camera
-    if len(sources) != 1 or sources[0].is_dir() or sources[0].suffix.lower() == ".npz":
-        raise PiumrError("Expected one video with `realtime`, but got something else.")
+    if len(sources) != 1:
+        raise PiumrError(f"Expected one video with `realtime`, but got {len(sources)} sources.")
+    if not sources[0].is_file() or sources[0].suffix.lower() == ".npz":
+        raise PiumrError(f"Expected one video with `realtime`, but {str(sources[0])!r} is none.")
     return sources[0]
 
 
@@ -256,9 +289,11 @@ def _live(
     top: int,
 ) -> int:
     inputs = [model] if isinstance(source, int) else [model, source]
-    for target in (out, overlay):
+    for name, target in (("out", out), ("overlay", overlay)):
         if target is not None:
-            check_out(target, inputs)
+            check_out(target, inputs, name)
+    if out is not None and overlay is not None and out.resolve() == overlay.resolve():
+        raise PiumrError(f"Expected `out` and `overlay` to be two files, but both are {str(out)!r}.")
     if overlay is not None and overlay.suffix.lower() != ".mp4":
         raise PiumrError(f"Expected `overlay` to end in .mp4, but got {str(overlay)!r}.")
     from pose_extract.environment import require_extra

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from piumr.errors import PiumrError
-from piumr.inference.live_pose import PoseProcess, Shot
+from piumr.inference.live_pose import ENDING, PoseProcess, Shot
 from piumr.inference.live_view import BARS, Board, Show
 from piumr.inference.recognizer import Recognizer
 from piumr.inference.recordings import as_poses
@@ -36,19 +36,22 @@ class LiveReport:
         frames: frames whose pose was estimated.
         dropped: frames that were dropped because a newer one had come.
         seconds: time of the last frame.
-        delays: for each answer, seconds from its newest frame to the moment at which it was shown.
+        answers: answers given.
+        delays: for each answer, seconds from its newest frame to the moment at which it was shown; one that is given
+            only because the recording ended before a window was full has none.
         error: why it ended before its time, or ``None``.
     """
 
     frames: int = 0
     dropped: int = 0
     seconds: float = 0.0
+    answers: int = 0
     delays: list[float] = field(default_factory=list)
     error: str | None = None
 
     def __str__(self) -> str:
         """One line for people."""
-        text = f"{self.seconds:.1f} s, {self.frames} frames, {self.dropped} dropped, {len(self.delays)} answers"
+        text = f"{self.seconds:.1f} s, {self.frames} frames, {self.dropped} dropped, {self.answers} answers"
         if self.delays:
             middle, high = np.percentile(self.delays, [50, 95]) * 1000
             text += f"; from frame to answer {middle:.0f} ms (median), {high:.0f} ms (95 %)"
@@ -64,7 +67,7 @@ def run_live(
     stride: float = STRIDE,
     top: int = BARS,
 ) -> LiveReport:
-    """Recognise what a camera sees, or a video played as one, until it ends, a view is closed or Ctrl-C.
+    """Recognise what a camera sees, or a video played as one, until it ends, a view is closed, Ctrl-C or SIGTERM.
 
     A window of the last seconds is recognised every ``stride``. Frames that come while the estimator is busy are
     dropped; a window's frames are put at equal distances in time.
@@ -83,7 +86,7 @@ def run_live(
     """
     windows = Windows(window_seconds(recognizer) if seconds is None else seconds, stride)
     report, latest = LiveReport(), None
-    with _stopped_by_ctrl_c() as stop, ExitStack() as stack:
+    with _stopped_by_signals() as stop, ExitStack() as stack:
         screen: _Screen | None = None
         try:
             for shots in process.shots(stop):
@@ -97,8 +100,10 @@ def run_live(
                         stop.set()
                 if new is not None:
                     report.delays.append(time.monotonic() - shots[-1].taken)
+                    report.answers += 1
                     answer(_as_dict(new, top, report.delays[-1]))
             if not report.delays and (rest := list(windows.finish())):  # shorter than a window
+                report.answers += 1
                 answer(_as_dict(predict_windows(recognizer, rest[-1:]), top, None))
         except (PiumrError, PoseError) as error:  # what was shown so far is kept
             report.error = str(error)
@@ -154,14 +159,15 @@ def _as_dict(timeline: Timeline, count: int, delay: float | None) -> dict[str, A
 
 
 @contextmanager
-def _stopped_by_ctrl_c() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that nothing is torn apart in the middle."""
+def _stopped_by_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that nothing is torn apart in the middle."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # only the main thread has signals
         yield stop
         return
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in ENDING}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -34,6 +34,9 @@ Source = int | Path
 PICTURE = 960, 540
 """Largest width and height of a picture to show, pixels; the pose is estimated on the whole frame."""
 
+ENDING = signal.SIGINT, signal.SIGTERM
+"""Signals that end a live run in order."""
+
 _WARM_UP = 1.0  # seconds by which the estimator's clock is ahead, after a first black frame that loads its models
 _PATIENCE = 0.1  # seconds between two looks at whether to stop
 
@@ -85,13 +88,14 @@ class PoseProcess:
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_estimate, args=(theirs, *self._arguments), daemon=True)
-        # Ctrl-C reaches both processes; this one decides. The tracker comes first because starting it resets the mask.
+        # Ctrl-C and `timeout` reach both processes; this one decides. The tracker comes first because starting it
+        # resets the mask.
         resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             self._process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         theirs.close()  # so that its death ends the connection
         try:
             self.landmark_set = self._receive()

@@ -70,7 +70,7 @@ class Recognizer:
     Args:
         model: path of a ``model.onnx`` written by PIUmr, or the name of a shipped model. By default the one that knows
             the synthetic persons only, which ``card.notice`` says.
-        threads: threads of ONNX Runtime; None lets it choose.
+        threads: threads of ONNX Runtime, at least 1; None lets it choose.
 
     Attributes:
         card: classes, layout and preprocessing.
@@ -82,6 +82,8 @@ class Recognizer:
 
     def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> None:
         path = find_model(model)
+        if threads is not None and (type(threads) is not int or threads < 1):
+            raise PiumrError(f"Expected `threads` to be a whole number of at least 1, or None, but got {threads!r}.")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is said below, in one line
         if threads is not None:
@@ -135,6 +137,11 @@ class Recognizer:
         Raises:
             PiumrError: see :meth:`predict`.
         """
+        if not isinstance(poses, PoseSequence):
+            raise PiumrError(
+                f"Expected `poses` to be a PoseSequence, as pose_extract.read_poses gives, or several, but got "
+                f"{type(poses).__name__}."
+            )
         layout = self.card.layout
         joints = tuple(poses.meta.get("joints", ()))
         mapping = None if joints == layout.joints else find_mapping(joints, layout)

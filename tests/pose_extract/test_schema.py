@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -89,6 +90,26 @@ def test_reading_needs_numpy_only(cache):
 def test_wrong_arrays_are_named(make_sequence, changes, named):
     with pytest.raises(PoseError, match=named):
         make_sequence(**changes)
+
+
+def test_hours_are_checked_to_the_end_without_a_copy(make_sequence):
+    frames = 100_000
+    landmarks = np.zeros((frames, 3, 4), np.float32)
+    arrays = {
+        "landmarks": landmarks,
+        "world": np.zeros((frames, 0, 3), np.float32),
+        "valid": np.ones((frames, 3), bool),
+        "timestamps": np.arange(frames) / 30,
+    }
+    meta = make_sequence().meta | {"layout": "mine"}
+    tracemalloc.start()
+    make_sequence(**arrays, meta=meta)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < landmarks.nbytes / 2
+    landmarks[-1, 2, 0] = np.nan
+    with pytest.raises(PoseError, match="finite and below"):
+        make_sequence(**arrays, meta=meta)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import tracemalloc
 
 import av
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from piumr.checkpoint import save_checkpoint
 from piumr.commands.console import run_command
 from piumr.export import export_onnx
 from piumr.inference import ModelCard, Recognizer
+from piumr.inference.model_card import METADATA_KEY
 from piumr.inference.windows import chunks_of, slide
 from piumr.layouts import get_layout
 from piumr.model import ActionNet, ModelConfig
@@ -201,6 +203,51 @@ def test_sources_of_one_stem_keep_their_suffix(trained, tmp_path):
     assert sorted(path.name for path in (tmp_path / "found").iterdir()) == ["x.NPZ.csv", "x.npz.csv"]
 
 
+def test_annotations_that_elan_saved_are_never_written_over(trained, clip, capfd):
+    target = clip.with_name("clip.eaf")
+    for options in (["--segments", target], ["--segments", clip.parent, "--format", "eaf"]):
+        target.unlink(missing_ok=True)
+        for _ in range(2):  # one's own result is made again
+            assert run("infer", trained / "model.onnx", clip, *options) == 0
+        written = target.read_text()
+        for saved in (
+            written.replace("</HEADER>", '<PROPERTY NAME="URN">urn:nl-mpi-tools-elan-eaf:1</PROPERTY></HEADER>'),
+            written.replace('AUTHOR="piumr-infer"', 'AUTHOR="anna"'),
+        ):
+            target.write_text(saved)
+            capfd.readouterr()
+            assert run("infer", trained / "model.onnx", clip, *options) == 2
+            assert "saved by ELAN" in capfd.readouterr().err
+            assert target.read_text() == saved
+
+
+def test_a_notice_is_a_line_of_text_and_no_json_line(trained, clip, capfd):
+    model = clip.with_name("noticed.onnx")
+    stored = onnx.load(trained / "model.onnx")
+    (entry,) = (entry for entry in stored.metadata_props if entry.key == METADATA_KEY)
+    entry.value = json.dumps(json.loads(entry.value) | {"notice": "It knows\nnothing.\x1b[2J"})
+    onnx.save(stored, model)
+    assert run("infer", model, clip) == 0
+    printed = capfd.readouterr()
+    assert [json.loads(line)["frames"] for line in printed.out.splitlines()] == [10]
+    assert printed.err == "It knows nothing.?[2J\n"
+
+
+def test_a_result_that_cannot_be_written_stops_no_other(trained, tmp_path, capfd):
+    sources = [write_long(tmp_path / name, 1) for name in ("a.npz", "b.npz")]
+    (tmp_path / "found" / "a.csv").mkdir(parents=True)
+    assert run("infer", trained / "model.onnx", *sources, "--segments", tmp_path / "found") == 1
+    assert "a.npz: " in capfd.readouterr().err
+    assert (tmp_path / "found" / "b.csv").is_file()
+
+
+def test_live_refuses_one_file_for_two_results(trained, clip, capfd):
+    video, both = clip.with_name("x.mp4"), clip.with_name("both.mp4")
+    video.write_bytes(b"is not opened")
+    assert run("infer", trained / "model.onnx", video, "--realtime", "--out", both, "--overlay", both) == 2
+    assert "two files" in capfd.readouterr().err
+
+
 def test_a_threshold_that_nothing_reaches_says_so(trained, clip, tmp_path, capfd):
     assert run("infer", trained / "model.onnx", clip, "--segments", tmp_path / "a.csv", "--threshold", "1") == 0
     assert "highest confidence is 0." in capfd.readouterr().err
@@ -216,6 +263,12 @@ def test_a_threshold_that_nothing_reaches_says_so(trained, clip, tmp_path, capfd
         (["--segments", "{}/a.csv", "--stride", "9"], "`stride`"),
         (["--segments", "{}/a.csv", "--threshold", "2"], "`threshold`"),
         (["--segments", "{}/a.csv", "--realtime"], "`segments`"),
+        (["--segments", "/proc/a.csv"], "`segments`"),
+        (["--segments", "{}/missing/a.csv"], "`segments`"),
+        (["--segments", "/proc/found"], "`segments`"),
+        (["--window", "1"], "`window`"),
+        (["--stride", "1"], "`stride`"),
+        (["--threshold", "0.5"], "`threshold`"),
         (["--overlay", "{}/a.mp4"], "`overlay`"),
         (["--realtime"], "`realtime`"),
         (["--camera", "0"], "`camera`"),

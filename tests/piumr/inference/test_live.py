@@ -158,6 +158,7 @@ def test_a_source_shorter_than_a_window_gets_one_answer_at_its_end(model):
     assert [a["delay_ms"] for a in answers] == [None]
     assert answers[0]["label"] is not None
     assert report.delays == []
+    assert report.answers == 1
 
 
 def test_what_was_shown_before_the_process_died_is_kept(model, tmp_path):
@@ -210,7 +211,7 @@ def test_bars_are_as_long_as_the_probabilities(model):
 
 
 def test_the_report_is_a_line_with_median_and_tail():
-    report = LiveReport(100, 20, 4.0, [0.05] * 95 + [0.2] * 5)
+    report = LiveReport(100, 20, 4.0, 100, [0.05] * 95 + [0.2] * 5)
     assert str(report).startswith("4.0 s, 100 frames, 20 dropped, 100 answers; from frame to answer 50 ms (median), ")
     assert "\n" not in str(LiveReport())
 
@@ -253,12 +254,13 @@ def test_a_clip_played_as_a_camera_is_recognised_and_overlaid(model, video, tmp_
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_whole_files(model, video, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])  # SIGTERM: `timeout 3600 piumr-infer ...`
+def test_a_signal_leaves_whole_files(model, video, tmp_path, number):
     film, out = tmp_path / "o.mp4", tmp_path / "o.jsonl"
     process = command(model, video, "--realtime", "--overlay", film, "--window", "0.2", "--out", out)
     assert process.stderr.readline().startswith("There is no screen")  # the poses come from now on
     time.sleep(1.0)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err

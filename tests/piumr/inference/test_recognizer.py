@@ -104,6 +104,18 @@ def test_another_layout_names_both(model):
         Recognizer(model[1]).predict(make_poses(layout=get_layout("kinect-20")))
 
 
+@pytest.mark.parametrize("poses", ["clip.npz", [None], [np.zeros((3, 33, 4), np.float32)]])
+def test_what_is_no_pose_sequence_is_named(model, poses):
+    with pytest.raises(PiumrError, match="`poses` to be a PoseSequence"):
+        Recognizer(model[1], threads=1).predict(poses)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
+def test_threads_are_a_whole_number(model, threads):
+    with pytest.raises(PiumrError, match="`threads`"):
+        Recognizer(model[1], threads)
+
+
 def test_a_layout_that_maps_is_mapped(model):
     """Body and hands for a model of the body: what it sees is the body."""
     recognizer = Recognizer(model[1], threads=1)
