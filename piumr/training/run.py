@@ -35,11 +35,11 @@ from piumr.training.config import TrainConfig
 from piumr.training.curves import plot_curves
 from piumr.training.devices import leave_the_rest_to_the_first, training_device
 from piumr.training.examples import write_examples
-from piumr.training.fit import Fit, fit, make_net, predict
+from piumr.training.fit import Fit, fit, make_module, make_net, predict
 from piumr.training.folder import CONFIG, claim_folder, config_text, resolve
 from piumr.training.module import parameter_count
 from piumr.training.provenance import device_name, fingerprint, git_state, read_record, versions, write_record
-from piumr.training.select import select_epochs
+from piumr.training.select import inner_folds, select_epochs
 from piumr.training.stopping import TimeLimit
 from piumr.training.transfer import inherit, settle
 from pose_extract.atomic import atomic_write, remove_stale
@@ -108,6 +108,9 @@ def train_run(
     parameters = parameter_count(net := make_net(job.store, job.config))
     if config.init is not None:
         console.print(inherit(net, job.store.layout, job.clips.class_names, job.config).note)
+    make_module(net, job.store, job.split.train, job.config)  # refuses what cannot be trained before anything is written
+    if select == "persons":
+        inner_folds(job.clips, job.split.train)
     record: dict[str, Any]
     if resume:
         assert out is not None
