@@ -86,8 +86,8 @@ def evaluate(
 
 def _evaluate_runs(runs: Sequence[Path], given: dict[str, Any], out: Path | None) -> int:
     folder = out or _folder(runs, given)
-    if folder.exists() and not folder.is_dir():
-        raise PiumrError(f"Expected `out` to be a folder for the results of runs, but {str(folder)!r} is a file.")
+    if out is not None and out.exists() and not out.is_dir():
+        raise PiumrError(f"Expected `out` to be a folder for the results of runs, but {str(out)!r} is a file.")
     if out is not None and out.is_dir() and any(out.iterdir()) and not (out / FIGURES).is_file():
         raise PiumrError(f"Expected `out` to be an empty folder or an earlier evaluation, but {str(out)!r} is neither.")
     evaluation = evaluate_runs(runs, given)

@@ -181,12 +181,12 @@ def _summarise(run: Run) -> None:
         if value is not None:
             table.add_row(name, f"{100 * value:.1f}")
     console.print(table)
-    unseen = "none of them in training" if report["person_disjoint"] else "person independence is NOT measured"
+    unseen = "none of their persons in training" if report["person_disjoint"] else "person independence is NOT measured"
     console.print(f"{report['test_clips']} test clips, {unseen}. {report['note']}".rstrip())
     folder = run.folder
     if report["stopped"]:
         console.print(f"Not the whole training: {report['stopped']}. Go on with it: {PROGRAM} --resume {folder}")
-    console.print(f"Everything is in {folder}: model.onnx, metrics.json, predictions.csv, curves.png, checkpoint.pt")
+    console.print(f"Everything is in {folder}: report.html, model.onnx, metrics.json, predictions.csv, checkpoint.pt")
     console.print("Next:")
     console.print(f"  piumr-evaluate {folder}")
     if run.try_on is not None:

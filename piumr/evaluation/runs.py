@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ class TrainedRun:
         data: the clips it was trained and tested on; None without ``config.yaml``.
         tested: names of the clips it was tested on after training; empty without ``predictions.csv``.
         history: one row an epoch; empty without ``history.csv``.
+        inherited: names of clips of its set that the run it started from was trained on.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class TrainedRun:
     data: DataConfig | None
     tested: frozenset[str]
     history: tuple[dict[str, float], ...]
+    inherited: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -100,6 +103,7 @@ def load_run(folder: Path) -> TrainedRun:
         data=data,
         tested=frozenset(row["clip"] or "" for row in _rows(folder / "predictions.csv", "clip")),
         history=tuple(_numbers(row, folder / "history.csv") for row in _rows(folder / "history.csv", "epoch")),
+        inherited=_inherited(folder / "run.json"),
     )
 
 
@@ -118,6 +122,15 @@ def _data(path: Path) -> DataConfig | None:
         raise PiumrError(f"{path}: expected the configuration of a run, but it cannot be read ({reason}).") from None
     values = {name: Path(value) if name in ("data", "poses", "labels") else value for name, value in given.items()}
     return DataConfig(**values)
+
+
+def _inherited(path: Path) -> frozenset[str]:
+    """What ``run.json`` says of clips seen before the training; none if there is no such file."""
+    try:
+        record: Any = json.loads(_text(path)) if path.is_file() else {}
+        return frozenset(map(str, record.get("inherited", ())))
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        raise PiumrError(f"{path}: expected the record of a run, but it cannot be read.") from None
 
 
 def _rows(path: Path, column: str) -> list[dict[str, str | None]]:

@@ -132,23 +132,59 @@ def choose_clips(run: TrainedRun, declaration: Declaration, table: ClipTable, gi
     if trained is None:
         split = replace(split, train=np.array([], dtype=np.int64), person_disjoint=False, note="")
         return Chosen(split, name, len(splits), own, (_of_another_set(run, declaration),))
-    before = make_splits(table, declaration.protocols, trained.protocol or declaration.protocol)
-    train = before[min(trained.fold, len(before)) - 1].train
+    train = _trained(trained, declaration, table)
     notes = [declaration.person.note] if declaration.person else []
     if len(train) != run.card.summary.get("train_clips", len(train)):
         notes.append(
             f"The set has changed since {run.name} was trained: {len(train)} training clips now, "
             f"{run.card.summary['train_clips']} then. Which clips it has seen is not certain."
         )
-    if same and fold == trained.fold:
+    if same and fold == trained.fold and not run.inherited:
         return Chosen(split, name, len(splits), own, (*notes, split.note))
-    compared = split_clips(table, split.name, _mask(table, train), _mask(table, split.test))
-    known = np.intersect1d(train, split.test)
-    if len(known):
-        notes.append(
-            f"{len(known)} of {len(split.test)} test clips trained {run.name}: its figures say little about new clips."
-        )
+    seen = np.union1d(train, _inherited(run, table))
+    compared = taught_before(table, split, seen, run.name)
     return Chosen(compared, name, len(splits), own, (*notes, compared.note))
+
+
+def clips_seen(run: TrainedRun, declaration: Declaration, table: ClipTable) -> np.ndarray:
+    """The clips of a set that a run was trained on, or a run that it started from: int64 indices, ascending.
+
+    Where the set no longer has the run's protocol, all clips that did not test it.
+    """
+    if run.data is None or not is_own(run, table):
+        return _inherited(run, table)
+    try:
+        train = _trained(run.data, declaration, table)
+    except PiumrError:
+        train = np.flatnonzero([name not in run.tested for name in table.names])
+    return np.union1d(train, _inherited(run, table))
+
+
+def taught_before(table: ClipTable, split: Split, seen: np.ndarray, run: str) -> Split:
+    """A split with what it measures of a network that has seen the clips ``seen``.
+
+    Args:
+        table: the set.
+        split: its test clips are those that count.
+        seen: indices of the clips that the network was trained on.
+        run: what the network is called in the note.
+    """
+    compared = split_clips(table, split.name, _mask(table, seen), _mask(table, split.test))
+    known = np.intersect1d(seen, split.test)
+    if not len(known):
+        return compared
+    note = f"{len(known)} of {len(split.test)} test clips trained {run}: its figures say little about new clips."
+    return replace(compared, note=f"{note} {compared.note}".rstrip())
+
+
+def _trained(data: DataConfig, declaration: Declaration, table: ClipTable) -> np.ndarray:
+    """Indices of the clips that train by a run's protocol and fold."""
+    splits = make_splits(table, declaration.protocols, data.protocol or declaration.protocol)
+    return splits[min(data.fold, len(splits)) - 1].train
+
+
+def _inherited(run: TrainedRun, table: ClipTable) -> np.ndarray:
+    return np.flatnonzero([name in run.inherited for name in table.names])
 
 
 def is_own(run: TrainedRun, table: ClipTable) -> bool:

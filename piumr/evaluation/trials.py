@@ -96,8 +96,8 @@ def _load(run: TrainedRun, config: DataConfig, given: Mapping[str, Any]) -> Test
         if set(NAMES_THE_SET) & set(given):
             raise
         raise PiumrError(
-            f"{error} So {run.folder / 'config.yaml'} names the clips; if they moved, say where with --data, --poses "
-            "or --dataset."
+            f"{str(error).rstrip('.')}. So {run.folder / 'config.yaml'} names the clips; if they moved, say where with "
+            "--data, --poses or --dataset."
         ) from None
 
 

@@ -149,10 +149,10 @@ class TrainConfig:
         """
         if not 0 <= self.seed < 2**32:
             raise PiumrError(f"Expected `seed` to lie in 0..{2**32 - 1}, but got {self.seed}.")
-        if self.with_persons and self.processes > 1:
+        if (self.with_persons or self.method == "jtt") and self.processes > 1:
+            what = "errors are not shared among" if self.method == "jtt" else "risks are not summed over"
             raise PiumrError(
-                f"Expected one device for the rival {self.method}, whose risks are not summed over devices, but got "
-                f"{self.processes}."
+                f"Expected one device for the rival {self.method}, whose {what} devices, but got {self.processes}."
             )
         for name in ("devices", "num_nodes"):
             if getattr(self, name) < 1:

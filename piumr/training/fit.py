@@ -31,6 +31,7 @@ from piumr.training.finite import FiniteLoss
 from piumr.training.memory import keep_freed_memory
 from piumr.training.module import ActionModule, ema_decay
 from piumr.training.progress import RISK, TrainingProgress
+from piumr.training.stopping import TimeLimit
 from piumr.training.transfer import Freeze, inherit
 
 
@@ -83,7 +84,8 @@ def fit(
         KeyboardInterrupt: on Ctrl-C and on SIGTERM.
     """
     if config.method == "jtt":
-        config, train = _after_a_first_training(store, train, config)
+        limits = [callback for callback in callbacks if isinstance(callback, TimeLimit)]
+        config, train = _after_a_first_training(store, train, config, names, classes, limits)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     keep_freed_memory()
     net = make_net(store, config)
@@ -97,8 +99,7 @@ def fit(
         processes=config.processes,
         with_persons=config.with_persons,
     )
-    persons = store.persons[torch.as_tensor(train)].unique() if config.with_persons else None
-    module = ActionModule(net, config, data.steps_per_epoch, persons)
+    module = make_module(net, store, train, config, data.steps_per_epoch)
     history = _History()
     watching: list[Callback] = [history, FiniteLoss(data, names), RandomState(), *callbacks]
     if config.init is not None:
@@ -162,6 +163,20 @@ def make_net(store: ClipStore, config: TrainConfig) -> ActionNet:
     return ActionNet(store.layout, store.num_classes, store.dimensions, config.model, tfam=config.with_tfam)
 
 
+def make_module(
+    net: ActionNet, store: ClipStore, train: np.ndarray, config: TrainConfig, steps_per_epoch: int = 1
+) -> ActionModule:
+    """What trains a network on the clips ``train`` by the configuration's method.
+
+    Raises:
+        PiumrError: if the method needs persons and they are not known, or has no such options.
+    """
+    if config.method == "jtt":
+        build(JustTrainTwice, config.terms.rival_options)
+    persons = store.persons[torch.as_tensor(train)].unique() if config.with_persons else None
+    return ActionModule(net, config, steps_per_epoch, persons)
+
+
 @torch.inference_mode()
 def predict(net: ActionNet, store: ClipStore, indices: np.ndarray) -> Tensor:
     """Logits (N, K) float32 on the CPU of whole, unaugmented clips."""
@@ -171,10 +186,18 @@ def predict(net: ActionNet, store: ClipStore, indices: np.ndarray) -> Tensor:
     return torch.cat([net(p, v).logits.float().cpu() for p, v in batches])
 
 
-def _after_a_first_training(store: ClipStore, train: np.ndarray, config: TrainConfig) -> tuple[TrainConfig, np.ndarray]:
+def _after_a_first_training(
+    store: ClipStore,
+    train: np.ndarray,
+    config: TrainConfig,
+    names: Sequence[str],
+    classes: tuple[str, ...],
+    callbacks: Sequence[Callback],
+) -> tuple[TrainConfig, np.ndarray]:
     """The second training of JTT: plain, as many steps, on clips of which the first one's errors come more often."""
     method, plain = build(JustTrainTwice, config.terms.rival_options), replace(config, method="erm")
-    first = fit(store, train, plain, stop_after=method.first_epochs(config.optim.epochs))
+    until = method.first_epochs(config.optim.epochs)
+    first = fit(store, train, plain, stop_after=until, names=names, classes=classes, callbacks=callbacks)
     wrong = predict(first.net, store, train).argmax(1) != store.labels[torch.as_tensor(train)].cpu()
     again = method.second_set(train, wrong.numpy())
     epochs = method.second_epochs(config.optim.epochs, train, again)

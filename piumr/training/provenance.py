@@ -1,8 +1,9 @@
 """``run.json``: what a run was made from, so that it can be repeated, gone on with, or told apart from another.
 
 It holds ``format``, ``started``, ``seed``, ``epochs`` (set when they are known), ``data`` (names, counts and a SHA-256
-over all that training sees of the clips), ``split``, ``versions``, ``git`` (commit and whether files were changed; null
-where piumr does not run from a checkout), ``device`` and ``threads``.
+over all that training sees of the clips), ``split``, ``inherited`` (clips that the run it started from has seen),
+``versions``, ``git`` (commit and whether files were changed; null where piumr does not run from a checkout), ``device``
+and ``threads``.
 """
 
 from __future__ import annotations

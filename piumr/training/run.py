@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -24,7 +25,8 @@ from piumr.data.source import DataConfig, coordinates
 from piumr.data.splits import check_training_classes
 from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
-from piumr.evaluation import TestSet, evaluate_runs
+from piumr.evaluation import TestSet, evaluate_runs, load_run
+from piumr.evaluation.sets import clips_seen, taught_before
 from piumr.export import export_onnx
 from piumr.inference.model_card import ModelCard
 from piumr.metrics import Metrics, evaluate
@@ -35,14 +37,16 @@ from piumr.training.config import TrainConfig
 from piumr.training.curves import plot_curves
 from piumr.training.devices import leave_the_rest_to_the_first, training_device
 from piumr.training.examples import write_examples
-from piumr.training.fit import Fit, fit, make_net, predict
+from piumr.training.fit import Fit, fit, make_module, make_net, predict
 from piumr.training.folder import CONFIG, claim_folder, config_text, resolve
 from piumr.training.module import parameter_count
 from piumr.training.provenance import device_name, fingerprint, git_state, read_record, versions, write_record
-from piumr.training.select import select_epochs
+from piumr.training.select import inner_folds, select_epochs
 from piumr.training.stopping import TimeLimit
-from piumr.training.transfer import inherit, settle
+from piumr.training.transfer import checkpoint_of, inherit, settle
 from pose_extract.atomic import atomic_write, remove_stale
+
+CHECKPOINT = "checkpoint.pt"
 
 Select = Literal["last", "persons"]
 """``last`` runs a fixed schedule to its end; ``persons`` asks person folds inside training how long to train."""
@@ -108,6 +112,9 @@ def train_run(
     parameters = parameter_count(net := make_net(job.store, job.config))
     if config.init is not None:
         console.print(inherit(net, job.store.layout, job.clips.class_names, job.config).note)
+    make_module(net, job.store, job.split.train, job.config)  # refuses what cannot be trained, before any file is there
+    if select == "persons":
+        inner_folds(job.clips, job.split.train)
     record: dict[str, Any]
     if resume:
         assert out is not None
@@ -161,6 +168,8 @@ class _Job(NamedTuple):
     splits: list[Split]
     data: DataConfig
     config: TrainConfig
+    inherited: np.ndarray
+    """Indices of the clips that the run it starts from was trained on."""
 
     @property
     def split(self) -> Split:
@@ -182,7 +191,14 @@ def _load(data: DataConfig, config: TrainConfig) -> _Job:
     check_training_classes(clips, splits[data.fold - 1])
     device = training_device(config)
     config = replace(config, augmentation=config.augmentation.for_set(clips))
-    return _Job(declaration, clips, store.to(device), splits, data, config)
+    seen = np.array([], dtype=np.int64)
+    if config.init is not None and checkpoint_of(config.init).name == CHECKPOINT:
+        before = load_run(checkpoint_of(config.init).parent)
+        seen = clips_seen(before, declaration, clips.table)
+        split = splits[data.fold - 1]
+        judged = taught_before(clips.table, split, np.union1d(seen, split.train), f"this run or {before.name}")
+        splits[data.fold - 1] = replace(split, person_disjoint=judged.person_disjoint, note=judged.note)
+    return _Job(declaration, clips, store.to(device), splits, data, config, seen)
 
 
 def _record(job: _Job, digest: str) -> dict[str, Any]:
@@ -198,6 +214,7 @@ def _record(job: _Job, digest: str) -> dict[str, Any]:
             "train": len(split.train),
             "test": len(split.test),
         },
+        "inherited": [job.clips.names[index] for index in job.inherited],
         "versions": versions(),
         "git": git_state(),
         "device": device_name(job.store.device),
@@ -244,14 +261,14 @@ def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run
         notice=job.declaration.notice,
         clip_seconds=store.median_frames(job.split.train) / job.declaration.fps if job.declaration.fps else 0.0,
     )
-    save_checkpoint(folder / "checkpoint.pt", outcome.net, card)  # whatever happens from here on, the training is safe
+    save_checkpoint(folder / CHECKPOINT, outcome.net, card)  # whatever happens from here on, the training is safe
 
     logits = predict(outcome.net, store, test)
     persons = None if clips.persons is None else [clips.persons[i] for i in test]
     metrics = evaluate(logits, torch.from_numpy(clips.labels[test]), persons, clips.coarse)
     card = replace(card, summary={**facts, "accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1})
     report = {**facts, "test": metrics.to_dict()}
-    save_checkpoint(folder / "checkpoint.pt", outcome.net, card)
+    save_checkpoint(folder / CHECKPOINT, outcome.net, card)
     export_onnx(outcome.net, card, folder / "model.onnx")
     _write_history(folder / "history.csv", outcome.history)
     write_predictions(folder / "predictions.csv", clips.subset(test), logits.softmax(dim=1))

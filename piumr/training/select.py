@@ -10,6 +10,7 @@ from rich.console import Console
 
 from piumr.data.clips import ClipTable
 from piumr.data.folds import PersonFolds
+from piumr.data.splits import Split
 from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
 from piumr.training.config import TrainConfig
@@ -47,9 +48,7 @@ def select_epochs(
         PiumrError: if there are fewer than two training persons, or time is over.
     """
     watching: list[Callback] = [] if limit is None else [limit]
-    if clips.persons is None:
-        raise PiumrError("Expected known persons for --select persons, but this set has none: use --select last.")
-    inner = PersonFolds(FOLDS).split(clips.subset(train))
+    inner = inner_folds(clips, train)
     curves = []
     for number, split in enumerate(inner):
         console.print(f"Selecting the number of epochs: person fold {number + 1} of {len(inner)}")
@@ -68,6 +67,24 @@ def select_epochs(
         curves.append([row["validation_accuracy"] for row in outcome.history])
     longest = max(map(len, curves))
     return best_epoch(np.mean([np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves], axis=0))
+
+
+def inner_folds(clips: ClipTable, train: np.ndarray) -> list[Split]:
+    """Person folds inside the training clips, as positions in ``train``.
+
+    Raises:
+        PiumrError: if there are fewer than two training persons.
+    """
+    if clips.persons is None:
+        raise PiumrError("Expected known persons for --select persons, but this set has none: use --select last.")
+    trained = clips.subset(train)
+    persons = sorted(set(trained.persons or ()))
+    if len(persons) < 2:
+        raise PiumrError(
+            f"Expected at least two training persons for --select persons, but got only {persons[0]!r}: use "
+            "--select last."
+        )
+    return PersonFolds(FOLDS).split(trained)
 
 
 def best_epoch(accuracy: np.ndarray) -> int:

@@ -102,6 +102,29 @@ def test_one_person(refuse, write_clips):
     assert "protocol random" in line
 
 
+@pytest.mark.parametrize(
+    ("persons", "options", "expected"),
+    [
+        (("anna", "ben"), ["--select=persons"], "two training persons for --select persons, but got only 'ben'"),
+        (("anna", "ben"), ["--method=jtt", '--terms.rival_options={"shares": 1}'], "unexpected keyword argument"),
+        ((), ["--select=persons"], "known persons for --select persons"),
+        ((), ["--method=vrex"], "persons are known for method vrex"),
+    ],
+)
+def test_what_training_would_refuse_is_refused_before_a_folder_is_made(
+    refuse, write_clips, persons, options, expected, tmp_path
+):
+    takes = [f"{label}{take}" for label in ("nod", "wave") for take in range(4)]
+    write_clips(*takes)
+    people = [(persons or ("",))[number % max(len(persons), 1)] for number in range(len(takes))]
+    rows = zip(takes, (take[:-1] for take in takes), people, strict=True)
+    header = ("clip", "label", "person") if persons else ("clip", "label")
+    with (tmp_path / "poses" / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *(row[: len(header)] for row in rows)])
+    arguments = [*options, "--model.frames=8"]
+    assert expected in refuse("train", *arguments)
+
+
 def test_a_protocol_with_an_empty_side(refuse, declared):
     arguments = declared(("a", "nod", "anna"), ("b", "wave", "anna"), ("c", "nod", "cleo"))
     line = refuse(*arguments)

@@ -12,6 +12,7 @@ from rich.console import Console
 from piumr.checkpoint import load_checkpoint
 from piumr.data.source import DataConfig
 from piumr.errors import PiumrError
+from piumr.evaluation import evaluate_runs
 from piumr.inference import Recognizer
 from piumr.model import ModelConfig
 from piumr.training.config import OptimConfig, TrainConfig
@@ -99,6 +100,27 @@ def test_the_exported_model_predicts_the_examples_as_the_evaluation_did(finished
     assert card.summary["accuracy"] == finished.metrics.accuracy
     assert (card.trained_on, card.licence, card.notice) == ("Toy", "none", "Only for tests.")
     assert 12 / 20 < card.clip_seconds < 24 / 20
+
+
+def test_persons_of_the_run_it_started_from_are_no_strangers(finished, tmp_path):
+    """Another fold, started from this one: its test persons have trained the network before."""
+    data = DataConfig(dataset=str(finished.folder.parent / "dataset.toml"), fold=2)
+    config = replace(CONFIG, init=finished.folder, optim=OptimConfig(epochs=1, batch_size=12, warmup_epochs=0))
+    run = train_run(data, config, "last", tmp_path / "tuned", Console(quiet=True))
+    tested = {row["clip"] for row in csv.DictReader((finished.folder / "predictions.csv").open())}
+    assert run.report["person_disjoint"] is False
+    assert f"{run.metrics.clips} of {run.metrics.clips} test clips trained this run or run" in run.report["note"]
+    inherited = json.loads((run.folder / "run.json").read_text())["inherited"]
+    assert len(inherited) == finished.report["train_clips"]
+    assert not tested & set(inherited)
+    scored = evaluate_runs([run.folder]).scored
+    assert scored.facts["person_disjoint"] is False
+    assert any("test persons are also in training" in note for note in scored.notes)
+
+    again = train_run(replace(data, fold=1), config, "last", tmp_path / "same", Console(quiet=True))
+    assert again.report["person_disjoint"] is True  # the same test persons: still strangers
+    assert evaluate_runs([again.folder]).scored.facts["person_disjoint"] is True
+    assert evaluate_runs([again.folder], {"fold": 2}).scored.facts["person_disjoint"] is False
 
 
 def test_selection_by_persons_stops_within_the_schedule(tmp_path, toy_set):
