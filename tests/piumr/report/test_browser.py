@@ -60,6 +60,18 @@ def press(browser, *keys):
     ActionChains(browser).send_keys(*keys).perform()
 
 
+def settled(browser, selector):
+    """What a canvas shows once the page has laid it out and it stays the same for a while."""
+    seen = [""]
+
+    def same():
+        seen.append(picture(browser, selector))
+        return len(seen) > 10 and len(set(seen[-10:])) == 1  # for half a second
+
+    wait(browser, same)
+    return seen[-1]
+
+
 def picture(browser, selector, index=0):
     """The pixels of a canvas, as text."""
     script = "return document.querySelectorAll(arguments[0])[arguments[1]].toDataURL()"
@@ -182,7 +194,7 @@ def test_skeletons_play_pause_seek_slow_down_and_zoom(browser, page, toy):
         "const c = document.createElement('canvas'); c.width = c.height = 1; return c.toDataURL()"
     )
     wait(browser, lambda: len(picture(browser, card)) > 10 * len(blank))
-    first = picture(browser, card)
+    first = settled(browser, card)
     assert texts(browser, "#play-all") == ["▶ Play all"]
     assert picture(browser, card) == first
     errors = len(texts(browser, "#error-cards > li"))
