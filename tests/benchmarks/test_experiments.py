@@ -66,3 +66,10 @@ def test_settings_tell_experiments_apart_and_leave_the_seed_out():
     assert all(a != b for i, a in enumerate(seen) for b in seen[:i])
     assert "seed" not in seen[0]
     assert seen[0]["model.backbone"] == "microgcn-nano"
+
+
+def test_every_method_has_the_same_schedule_and_precision():
+    made = [configure(Experiment(method), TASKS["msr"]) for method in ("erm", "piumr", "dsu")]
+    assert made[0].optim == made[1].optim == made[2].optim
+    assert made[0].optim.batch_size == 16
+    assert {config.precision for config in made} == {"bf16-mixed"}
