@@ -17,7 +17,7 @@ from piumr.training.config import OptimConfig, Precision, TrainConfig
 
 BACKBONE = "microgcn-nano"
 
-# chosen by plain training on inner folds (docs/method.md); half precision is the same for all and trains faster
+# chosen by plain training on inner folds (docs/method.md); bf16 only because it is faster where the processor has it
 BATCH_SIZE, LEARNING_RATE = 16, 6e-3
 PRECISION: Precision = "bf16-mixed"
 

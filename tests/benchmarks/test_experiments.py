@@ -71,5 +71,5 @@ def test_settings_tell_experiments_apart_and_leave_the_seed_out():
 def test_every_method_has_the_same_schedule_and_precision():
     made = [configure(Experiment(method), TASKS["msr"]) for method in ("erm", "piumr", "dsu")]
     assert made[0].optim == made[1].optim == made[2].optim
-    assert made[0].optim.batch_size == 16
+    assert (made[0].optim.batch_size, made[0].optim.learning_rate) == (16, 6e-3)
     assert {config.precision for config in made} == {"bf16-mixed"}
