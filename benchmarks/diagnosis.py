@@ -5,8 +5,9 @@ Written to the output folder, each picture with its numbers in ``diagnosis.json`
 - ``alignment.png``: frame mass, arc-length time, transport plans and a feature's course for a slow and a fast execution
   of one action (synthetic: one take of one person at two speeds; real: the longest and the shortest test clip): of all
   actions, whose numbers are in the file, the one that changes most by the clock;
-- ``factors.png``: how far single person factors move the features before and after TFAM (synthetic only);
-- ``gates.png``: the gates of the frequency branch;
+- ``factors.png``: how far single person factors move the features: by the clock, aligned, as a spectrum, and the
+  embedding (synthetic only);
+- ``gates.png``: the factors by which TFAM's classifier is given each amplitude;
 - ``groups.png``: mutual information of GIRL's groups with persons and with classes, and their risks, over training;
 - ``margins.png``: margins of the unseen persons.
 
@@ -103,7 +104,7 @@ def diagnose(data: TaskData, method: Experiment, seed: int, out: Path) -> None:
         pictures.groups(out / "groups.png", watch.rows)
     net = nets[method.method]
     if net.tfam is not None:
-        gate = net.tfam.frequency.gate.detach().numpy()
+        gate = net.tfam.gate.detach().numpy()
         numbers["gate_mean"], numbers["gate_std"] = gate.mean(0).tolist(), gate.std(0).tolist()
         pictures.gates(out / "gates.png", gate)
         pairs = {title: align(net, clips) for title, clips in two_executions(data)}
@@ -125,24 +126,19 @@ def align(net: ActionNet, clips: dict[str, tuple[Tensor, Tensor]]) -> dict[str, 
     """What :func:`independence.pictures.alignment` draws of clips, and the ``courses`` it comes from.
 
     Args:
-        net: a network with TFAM.
+        net: a network.
         clips: by name, points (1, C, T, V) and valid (1, T, V).
     """
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, clip in clips.items():
         seen = inspect(net, *clip)
-        assert net.tfam is not None
-        alignment = net.tfam.align(seen.before, seen.valid)
-        weight = seen.valid.float().unsqueeze(1)
-        course = ((seen.before * weight).sum(3) / weight.sum(3).clamp(min=1))[0]  # (C, T)
-        course = course - course.mean(1, keepdim=True)
-        plan = alignment.plan[0]
+        mean = seen.clock[0].mean(1, keepdim=True)
         found[name] = {
-            "plan": plan.numpy(),
-            "mass": alignment.mass[0].numpy(),
-            "time": alignment.time[0].numpy(),
-            "courses_before": course.numpy(),
-            "courses_after": (len(plan) * course @ plan.T).numpy(),
+            "plan": seen.alignment.plan[0].numpy(),
+            "mass": seen.alignment.mass[0].numpy(),
+            "time": seen.alignment.time[0].numpy(),
+            "courses_before": (seen.clock[0] - mean).numpy(),
+            "courses_after": (seen.aligned[0] - mean).numpy(),
         }
     channel = int(np.argmax(sum(clip["courses_before"].std(1) for clip in found.values())))
     for clip in found.values():

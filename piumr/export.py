@@ -24,24 +24,22 @@ OPSET = 18
 
 
 class _Deployed(nn.Module):
-    """The network without what only training needs: logits, and the features that they are made of."""
+    """The network without what only training needs: logits, and pooled features."""
 
     def __init__(self, net: ActionNet) -> None:
         super().__init__()
         self.net = deploy(net).cpu()
-        self.classifier = self.net.backbone.classifier
-        self.net.backbone.reset_classifier(0)  # what was logits are now features
 
     def forward(self, points: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        embedding = self.net(points, valid).logits
-        return self.classifier(embedding), embedding
+        output = self.net(points, valid)
+        return output.logits, output.embedding
 
 
 def export_onnx(net: ActionNet, card: ModelCard, path: Path) -> None:
     """Write ``net`` as ONNX with its card in the metadata, whole or not at all.
 
     Inputs ``points`` float32 (N, C, T, V) and ``valid`` bool (N, T, V), outputs ``logits`` float32 (N, K) and
-    ``embedding`` float32 (N, F), the pooled features before the classifier; N is free.
+    ``embedding`` float32 (N, F), the pooled features before the backbone's classifier; N is free.
 
     Args:
         net: the network; its deployed form (:func:`gcn.deploy`) is exported, itself it stays as it was.

@@ -1,4 +1,4 @@
-"""The network: streams, a backbone, TFAM between two of its stages, a classifier."""
+"""The network: streams, a backbone and its classifier, and TFAM, which looks at one stage's features again."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ class ModelConfig:
         backbone: name of a registered backbone (``gcn.list_backbones()``).
         backbone_options: overrides of the backbone, such as ``channels``.
         streams: input channels derived from the joints: joint, bone, motion, each at most once.
-        frames: frames T that every clip is resampled to, 1..4096; at least 2 where TFAM is used.
-        tfam_stage: backbone stage (from 0) that TFAM follows; an earlier stage has more frames to align.
-        tfam_options: arguments of TFAM, such as ``eps``.
+        frames: frames T that every clip is resampled to, 1..4096; where TFAM is used, enough that at least 2 are left
+            at its stage.
+        tfam_stage: backbone stage (from 0) whose features TFAM is given; an earlier stage has more frames.
+        tfam_options: arguments of TFAM, such as ``bands``.
     """
 
     backbone: str = "stgcnpp-small"
     backbone_options: dict[str, Any] = field(default_factory=dict)
     streams: tuple[str, ...] = STREAMS
     frames: int = 32
-    tfam_stage: int = 0
+    tfam_stage: int = 1
     tfam_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,12 +54,14 @@ class NetOutput(NamedTuple):
 
     Attributes:
         logits: (N, K).
+        embedding: (N, F) pooled features, which the backbone's classifier is given.
         style: (N, 2 C) statistics of the first stage's features, without gradient: what GIRL groups by.
         transport_cost: L_W, or None without TFAM.
         inconsistency: L_C, or None without TFAM.
     """
 
     logits: Tensor
+    embedding: Tensor
     style: Tensor
     transport_cost: Tensor | None
     inconsistency: Tensor | None
@@ -76,7 +79,7 @@ class ActionNet(nn.Module):
         num_classes: K.
         dimensions: C, 2 for image coordinates, 3 for metres.
         config: the rest.
-        tfam: put TFAM after stage ``config.tfam_stage``.
+        tfam: give the features of stage ``config.tfam_stage`` to TFAM.
 
     Raises:
         PiumrError: if the configuration names a backbone, a stage, a stream or an option that does not exist.
@@ -100,17 +103,17 @@ class ActionNet(nn.Module):
             )
         except (TypeError, ValueError) as error:
             raise PiumrError(f"Expected a usable model configuration, but got: {error}") from None
-        stages = len(self.backbone.stages)
-        if not 0 <= config.tfam_stage < stages:
-            raise PiumrError(f"Expected `tfam_stage` to lie in 0..{stages - 1}, but got {config.tfam_stage}.")
         self.config = config
         self.style_features = 2 * self.backbone.stage_channels[0]
         self.tfam: TFAM | None = None
         if tfam:
+            stages = len(self.backbone.stages)
+            if not 0 <= config.tfam_stage < stages:
+                raise PiumrError(f"Expected `tfam_stage` to lie in 0..{stages - 1}, but got {config.tfam_stage}.")
             channels = self.backbone.stage_channels[config.tfam_stage]
             frames = self.backbone.stage_frames(config.frames)[config.tfam_stage]
             try:
-                self.tfam = TFAM(channels, frames, **config.tfam_options)
+                self.tfam = TFAM(channels, frames, num_classes, **config.tfam_options)
             except TypeError as error:
                 raise PiumrError(f"Expected `tfam_options` to hold arguments of TFAM, but got: {error}.") from None
 
@@ -119,12 +122,17 @@ class ActionNet(nn.Module):
         x = self.streams(points)
         self.backbone.check_input(x)
         x = self.backbone.stem(x)
-        transport_cost = inconsistency = None
+        seen = None
         for index, stage in enumerate(self.backbone.stages):
             x = stage(x)
             valid = downsample_valid(valid, x.shape[2])  # stage by stage, as the strides do
             if index == 0:
                 style = style_statistics(x, valid)
-            if self.tfam is not None and index == self.config.tfam_stage:
-                x, transport_cost, inconsistency = self.tfam(x, valid)
-        return NetOutput(self.backbone.forward_head(x, valid), style, transport_cost, inconsistency)
+            if index == self.config.tfam_stage:
+                seen = x, valid
+        embedding = self.backbone.forward_head(x, valid, pre_logits=True)
+        logits = self.backbone.classifier(self.backbone.dropout(embedding))
+        if self.tfam is None or seen is None:
+            return NetOutput(logits, embedding, style, None, None)
+        aligned = self.tfam(seen[0], logits, seen[1])
+        return NetOutput(aligned.logits, embedding, style, aligned.transport_cost, aligned.inconsistency)

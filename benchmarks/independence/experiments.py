@@ -45,23 +45,18 @@ RIVALS = {name: Experiment(name) for name in ("mixstyle", "dsu", "jtt", "groupdr
     "ce": Experiment("erm", {"optim.label_smoothing": 0.0}),  # our plain training smooths labels
 }
 
-_ALPHA = "tfam.weigh."
-_NO_COST, _NO_CONSISTENCY = {"terms.transport_weight": 0.0}, {"terms.consistency_weight": 0.0}
 _UNPERTURBED = {"model.tfam_options.perturb_probability": 0.0}
+_NO_ATTENTION = {"tfam.temporal.attention": 0.0}
 
 TFAM_ABLATIONS = {
-    # the weight alpha of the temporal branch is sigmoid(20) = 1, sigmoid(-20) = 0, sigmoid(0) = 1/2 for every clip
-    "tfam-temporal": Experiment(
-        "tfam", {**_UNPERTURBED, **_NO_CONSISTENCY}, {_ALPHA + "weight": 0.0, _ALPHA + "bias": 20.0}
-    ),
-    "tfam-frequency": Experiment(
-        "tfam", {**_NO_COST, **_NO_CONSISTENCY}, {_ALPHA + "weight": 0.0, _ALPHA + "bias": -20.0}
-    ),
-    "tfam-even-fusion": Experiment("tfam", fixed={_ALPHA: 0.0}),
-    "tfam-no-transport-loss": Experiment("tfam", _NO_COST),
-    "tfam-no-consistency-loss": Experiment("tfam", _NO_CONSISTENCY),
+    # no alignment: mass that follows neither the motion nor attention leaves every frame where it is
+    "tfam-frequency": Experiment("tfam", {"model.tfam_options.mass": "uniform"}, _NO_ATTENTION),
+    "tfam-no-attention": Experiment("tfam", fixed=_NO_ATTENTION),
+    # no spectrum: one band of all frequencies
+    "tfam-temporal": Experiment("tfam", {**_UNPERTURBED, "model.tfam_options.bands": 1}),
+    "tfam-no-transport-loss": Experiment("tfam", {"terms.transport_weight": 0.0}),
+    "tfam-no-consistency-loss": Experiment("tfam", {"terms.consistency_weight": 0.0}),
     "tfam-no-perturbation": Experiment("tfam", _UNPERTURBED),
-    "tfam-no-gate": Experiment("tfam", fixed={"tfam.frequency.gate_logits": 0.0}),
 }
 
 
@@ -81,13 +76,14 @@ TFAM_OPTIONS = {
         "model.tfam_options",
         {
             "mass": ("uniform",),
-            "eps": (0.05, 0.2),
-            "iterations": (10, 40),
+            "bands": (2, 3),
+            "still_share": (0.1, 1.0),
             "perturb_probability": (0.25, 1.0),
             "perturb_scale": (0.25, 1.0),
         },
     ),
-    **{f"tfam-stage-{stage}": Experiment("tfam", {"model.tfam_stage": stage}) for stage in (1, 2)},
+    **_variants("tfam", "terms", {"consistency_weight": (0.25, 1.0), "transport_weight": (0.01, 1.0)}),
+    **{f"tfam-stage-{stage}": Experiment("tfam", {"model.tfam_stage": stage}) for stage in (0, 2)},
 }
 
 GIRL_ABLATIONS = {

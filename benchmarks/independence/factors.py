@@ -21,7 +21,7 @@ SEED = 0
 PERSONS = (6, 7, 8, 9)
 """The test persons of the synthetic set."""
 
-PLACES = ("before", "after", "pooled")
+PLACES = ("clock", "aligned", "spectrum", "pooled")
 """Fields of :class:`independence.inspection.Features`."""
 
 TAKE = 100

@@ -1,52 +1,53 @@
-"""What a network makes of clips on its way: features before and after TFAM, and what the classifier is given."""
+"""What a network makes of clips on its way: features by the clock, aligned and as a spectrum, and the embedding."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gcn import downsample_valid
 from piumr.model import ActionNet
+from piumr.tfam import TFAM, Alignment
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features of N clips.
+    """Features of N clips at TFAM's place, where a network without it is given a fresh one, and at its end.
 
     Attributes:
-        before: (N, C, T, V) what TFAM is given, or what there is at its place in a network without it.
-        after: (N, C, T, V) what TFAM gives; ``before`` in a network without it.
-        pooled: (N, F) what the classifier is given.
-        valid: bool (N, T, V) at TFAM's place.
+        clock: (N, C, T) the features' mean over the joints.
+        aligned: (N, C, T) the same on the canonical timeline.
+        spectrum: (N, C, bands) its amplitudes.
+        pooled: (N, F) the embedding.
+        alignment: the plan.
     """
 
-    before: Tensor
-    after: Tensor
+    clock: Tensor
+    aligned: Tensor
+    spectrum: Tensor
     pooled: Tensor
-    valid: Tensor
+    alignment: Alignment
 
 
 @torch.inference_mode()
 def inspect(net: ActionNet, points: Tensor, valid: Tensor) -> Features:
     """Features of clips points (N, C, T, V) with valid (N, T, V), of a network in evaluation mode."""
     outputs: list[Tensor] = []
-    aligned: list[Tensor] = []
     hooks = [stage.register_forward_hook(lambda _, __, output: outputs.append(output)) for stage in net.backbone.stages]
-    if net.tfam is not None:
-        hooks.append(net.tfam.register_forward_hook(lambda _, __, output: aligned.append(output.features)))
     try:
-        net(points, valid)
+        pooled = net(points, valid).embedding
     finally:
         for hook in hooks:
             hook.remove()
     place = net.config.tfam_stage
-    valids = []
-    for output in outputs:
+    for output in outputs[: place + 1]:
         valid = downsample_valid(valid, output.shape[2])
-        valids.append(valid)
-    before = outputs[place]
-    after = aligned[0] if aligned else before
-    last = after if place == len(outputs) - 1 else outputs[-1]
-    return Features(before, after, net.backbone.forward_head(last, valid, pre_logits=True), valids[place])
+    x = outputs[place]
+    classes = max(2, net.backbone.num_classes)
+    tfam: nn.Module = net.tfam or TFAM(x.shape[1], x.shape[2], classes, **net.config.tfam_options).eval()
+    assert isinstance(tfam, TFAM)
+    alignment = tfam.align(x, valid)
+    aligned = x.shape[2] * alignment.path @ alignment.plan.mT
+    return Features(alignment.path, aligned, tfam.frequency(alignment.path, alignment.plan), pooled, alignment)

@@ -48,22 +48,24 @@ def alignment(path: Path, title: str, clips: dict[str, dict[str, np.ndarray]]) -
     figure.savefig(path, dpi=110)
 
 
+LINES = {"clock": "o--", "aligned": "o-.", "spectrum": "o-"}
+
+
 def factors(path: Path, moved: dict[str, dict[str, dict[str, list[float]]]]) -> None:
-    """How far person factors move the features of each method, before and after TFAM and where they are classified."""
+    """How far person factors move the features of each method at TFAM's place, and the embedding."""
     names = list(next(iter(moved.values())))
     figure = Figure(figsize=(3.4 * len(names), 6), layout="constrained")
     grid = figure.subplots(2, len(names), squeeze=False, sharey="row")
     for column, name in enumerate(names):
         for number, (method, found) in enumerate(moved.items()):
             values, colour = found[name]["values"], COLOURS[number]
-            grid[0, column].plot(values, found[name]["before"], "o--", color=colour, label=f"{method}, before TFAM")
-            if found[name]["after"] != found[name]["before"]:
-                grid[0, column].plot(values, found[name]["after"], "o-", color=colour, label=f"{method}, after TFAM")
+            for place, line in LINES.items():
+                grid[0, column].plot(values, found[name][place], line, ms=3, color=colour, label=f"{method}, {place}")
             grid[1, column].plot(values, found[name]["pooled"], "o-", color=colour, label=method)
         grid[0, column].set_title(name)
         grid[1, column].set_xlabel(name)
     grid[0, 0].set_ylabel("movement at TFAM's place")
-    grid[1, 0].set_ylabel("movement at the classifier")
+    grid[1, 0].set_ylabel("movement of the embedding")
     for axes in grid.flat:
         axes.set_ylim(bottom=0)
     for axes in grid[:, -1]:
@@ -73,19 +75,18 @@ def factors(path: Path, moved: dict[str, dict[str, dict[str, list[float]]]]) -> 
 
 
 def gates(path: Path, gate: np.ndarray) -> None:
-    """The gate (C, T) of the frequency branch: every channel, and mean and spread over the channels."""
+    """The gate (C, bands) of TFAM's amplitudes: every channel, and mean and spread over the channels."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    order = np.argsort((gate * np.arange(gate.shape[1])).sum(1))
+    bands = np.arange(gate.shape[1])
+    order = np.argsort((gate * bands).sum(1))
     reach = max(float(np.abs(gate - 1).max()), 1e-3)
     shown = left.imshow(gate[order], aspect="auto", cmap="RdBu_r", vmin=1 - reach, vmax=1 + reach)
-    left.set(title="gate", xlabel="frequency (half periods in the clip)", ylabel="channel, sorted")
+    left.set(title="gate", xlabel="octave (0: the mean)", ylabel="channel, sorted", xticks=bands)
     figure.colorbar(shown, ax=left)
-    mean, std = gate.mean(0), gate.std(0)
-    right.fill_between(np.arange(len(mean)), mean - std, mean + std, color=COLOURS[0], alpha=0.25, lw=0)
-    right.plot(mean, color=COLOURS[0])
+    right.errorbar(bands, gate.mean(0), gate.std(0), fmt="o-", color=COLOURS[0], capsize=3)
     right.axhline(1, color="grey", lw=0.8)
-    right.set(title="mean and standard deviation over channels", xlabel="frequency (half periods in the clip)")
+    right.set(title="mean and standard deviation over channels", xlabel="octave (0: the mean)", xticks=bands)
     figure.savefig(path, dpi=110)
 
 

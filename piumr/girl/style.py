@@ -23,7 +23,7 @@ def style_statistics(features: Tensor, valid: Tensor | None = None) -> Tensor:
     """Mean and standard deviation of each channel over the valid joints of all frames.
 
     Args:
-        features: (N, C, T, V) early features of a backbone, before TFAM.
+        features: (N, C, T, V) early features of a backbone.
         valid: (N, T, V) bool, or None where all are.
 
     Returns:

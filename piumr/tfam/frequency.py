@@ -1,8 +1,11 @@
-"""Frequency branch of TFAM: variance-guided perturbation and a learned gate on the spectrum of every joint.
+"""Frequency branch of TFAM: amplitudes of the features' spectrum in octaves, varied in training.
 
-The perturbation follows ALOFT-E (Guo et al., "ALOFT: A Lightweight MLP-like Architecture with Dynamic Low-frequency
-Transform for Domain Generalization", CVPR 2023), there on Fourier amplitudes of images; on a DCT over time, with the
-noise shared by the joints of a clip, it is ours.
+Averaging the modulus of band-pass filters over time is the first order of the scattering transform (Anden and Mallat,
+"Deep Scattering Spectrum", IEEE TSP 2014): it does not depend on when something happens, and a warp of time changes it
+little; the plain mean over time that classifiers are given is its lowest band alone. The perturbation follows ALOFT-E
+(Guo et al., "ALOFT: A Lightweight MLP-like Architecture with Dynamic Low-frequency Transform for Domain
+Generalization", CVPR 2023), there on Fourier amplitudes of images. On the DCT of features along the canonical timeline
+both are ours.
 """
 
 import math
@@ -11,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from piumr.ranks import std_over_ranks
-from piumr.tfam.precision import full, without_autocast
 
 
 def dct_matrix(frames: int) -> Tensor:
@@ -31,64 +33,78 @@ def dct_matrix(frames: int) -> Tensor:
     return basis.float()
 
 
-def perturb_spectrum(spectrum: Tensor, probability: float = 0.5, scale: float = 0.5) -> Tensor:
-    r"""Vary the amplitudes of each clip as much as they vary between the clips of the batch.
-
-    .. math:: S' = \text{sign}(S) \max(|S| + \kappa \, e \, \Sigma, 0)
-
-    Sigma is the population standard deviation of |S| over the (joint) batch per (channel, frequency, joint), without
-    gradient; e ~ N(0, 1) per (sample, channel, frequency), shared by the joints as a person's limb lengths are. A
-    batch of one varies by nothing and is not perturbed.
+def octaves(frames: int, most: int) -> Tensor:
+    """Which band each frequency of T frames belongs to: 0 | 1 | 2, 3 | 4 to 7 | ..., the last takes all that is left.
 
     Args:
-        spectrum: (N, C, T, V) float.
+        frames: T.
+        most: largest number of bands.
+
+    Returns:
+        (T, bands) float32 of zeros and ones.
+    """
+    band = torch.tensor([min(k.bit_length(), most - 1) for k in range(frames)])
+    return nn.functional.one_hot(band).float()
+
+
+def perturb_amplitudes(amplitudes: Tensor, probability: float = 0.5, scale: float = 0.5) -> Tensor:
+    r"""Vary the amplitudes of each clip as much as they vary between the clips of the batch.
+
+    .. math:: A' = \max(A + \kappa \, e \, \Sigma, 0)
+
+    Sigma is the population standard deviation of A over the (joint) batch per (channel, band), without gradient;
+    e ~ N(0, 1) per (sample, channel, band). A batch of one varies by nothing and is not perturbed.
+
+    Args:
+        amplitudes: (N, C, bands) float, at least 0.
         probability: Share of the clips that are perturbed.
         scale: kappa.
 
     Returns:
-        (N, C, T, V).
+        (N, C, bands).
     """
-    spread = std_over_ranks(spectrum.abs())
-    noise = torch.randn_like(spectrum[..., :1])
-    chosen = torch.rand_like(noise[:, :1, :1]) < probability  # (N, 1, 1, 1)
-    perturbed = spectrum.sign() * (spectrum.abs() + scale * noise * spread).clamp(min=0)
-    return torch.where(chosen, perturbed, spectrum)
+    spread = std_over_ranks(amplitudes)
+    noise = torch.randn_like(amplitudes)
+    chosen = torch.rand_like(noise[:, :1, :1]) < probability  # (N, 1, 1)
+    perturbed = (amplitudes + scale * noise * spread).clamp(min=0)
+    return torch.where(chosen, perturbed, amplitudes)
 
 
 class FrequencyBranch(nn.Module):
-    r"""Perturbs (in training) and gates the temporal spectrum of features.
+    r"""Amplitudes of a course over time, in octaves of frequency.
 
-    .. math:: z = B' \, (g \odot S'), \qquad S = B X, \qquad g = 2 \, \text{sigmoid}(\theta)
+    .. math:: A_{cj} = \sqrt{\textstyle\sum_{k \in \text{octave } j} (B z_c)_k^2}
 
-    The gate starts at 1, where the branch is the identity; weight decay pulls it back there, not to silence.
+    Perturbed in training (:func:`perturb_amplitudes`).
 
     Args:
-        channels: C.
         frames: T.
+        bands: Largest number of octaves, the mean (frequency 0) among them.
         probability: Share of the training clips that are perturbed.
         scale: kappa, the size of the perturbation.
     """
 
     basis: Tensor
+    octave: Tensor
 
-    def __init__(self, channels: int, frames: int, probability: float = 0.5, scale: float = 0.5) -> None:
+    def __init__(self, frames: int, bands: int = 4, probability: float = 0.5, scale: float = 0.5) -> None:
         super().__init__()
         self.probability, self.scale = probability, scale
-        self.gate_logits = nn.Parameter(torch.zeros(channels, frames))
         self.register_buffer("basis", dct_matrix(frames), persistent=False)
+        self.register_buffer("octave", octaves(frames, bands), persistent=False)
 
     @property
-    def gate(self) -> Tensor:
-        """(C, T) factor of each frequency, between 0 and 2."""
-        return 2 * self.gate_logits.sigmoid()
+    def bands(self) -> int:
+        """Number of octaves."""
+        return self.octave.shape[1]
 
-    def forward(self, x: Tensor, fill: Tensor | None = None) -> Tensor:
-        """Filter features (N, C, T, V); `fill` (N, T, T) replaces missing frames first. Returns (N, C, T, V)."""
-        with without_autocast(x):
-            x = full(x)
-            basis = self.basis.to(x.dtype)
-            forward = basis if fill is None else (basis @ fill.to(x.dtype)).unsqueeze(1)
-            spectrum = forward @ x
-            if self.training:
-                spectrum = perturb_spectrum(spectrum, self.probability, self.scale)
-            return basis.T @ (spectrum * self.gate.unsqueeze(2))
+    def forward(self, path: Tensor, plan: Tensor) -> Tensor:
+        """Amplitudes (N, C, bands) of the path (N, C, T), laid on the canonical timeline by its plan (N, M, T)."""
+        warped = self.basis.to(path.dtype) @ plan * plan.shape[1]  # the DCT of the canonical timeline, on the clock's
+        power = (path @ warped.mT).square() @ self.octave.to(path.dtype)
+        amplitudes = (power + _FLOOR).sqrt()
+        return perturb_amplitudes(amplitudes, self.probability, self.scale) if self.training else amplitudes
+
+
+_FLOOR = 1e-6
+"""Power below which a band is at rest; it bounds the gradient of the square root."""

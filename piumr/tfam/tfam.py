@@ -1,12 +1,12 @@
-"""TFAM: consistency-driven fusion of the temporal and the frequency branch. The equations are ours.
+"""TFAM: a second look at a network's features, aligned in time and as a spectrum, fused with its decision.
 
-A skeleton-based reading of PIUmr (arXiv 2509.21261), of which public are the abstract, the reviews and one figure: a
-temporal branch with Wasserstein-regularised alignment, a frequency branch with variance-guided perturbation, and a
-fusion that is driven by how consistent the two are.
+The equations are ours. A skeleton-based reading of PIUmr (arXiv 2509.21261), of which public are the abstract, the
+reviews and one figure: a temporal branch with Wasserstein-regularised alignment, a frequency branch with
+variance-guided perturbation, and a fusion that is driven by how consistent the two are.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,135 +16,126 @@ from piumr.ranks import mean_over_ranks
 from piumr.tfam.frequency import FrequencyBranch
 from piumr.tfam.motion_time import Mass
 from piumr.tfam.precision import full, without_autocast
-from piumr.tfam.temporal import Alignment, TemporalBranch, project
+from piumr.tfam.temporal import Alignment, TemporalBranch
 
 
 class Aligned(NamedTuple):
     """What TFAM makes of a batch.
 
     Attributes:
-        features: (N, C, T, V), dtype of the input.
-        transport_cost: Scalar L_W, the mean over clips of <P, C>.
-        inconsistency: Scalar L_C, the mean over clips of 1 - r, in 0..2.
+        logits: (N, K) of both looks together, at least float32.
+        transport_cost: Scalar L_W, the mean over clips of the distance by which attention moved the frames' mass.
+        inconsistency: Scalar L_C, the mean over clips of the Bhattacharyya distance of the two looks, at least 0.
     """
 
-    features: Tensor
+    logits: Tensor
     transport_cost: Tensor
     inconsistency: Tensor
 
 
 class TFAM(nn.Module):
-    r"""Temporal-Frequency Alignment Module: wraps any features (N, C, T, V) and returns them aligned.
+    r"""Temporal-Frequency Alignment Module: a network's features (N, C, T, V) and its logits in, joint logits out.
 
     .. math::
-        r &= \text{mean}_m \cos(\bar z^t_m, \; M \textstyle\sum_t P_{mt} \bar z^f_t) \\
-        \alpha &= \text{sigmoid}(w \cdot [\text{pool} z^t, \text{pool} z^f, r]) \\
-        Y &= X + \alpha P_t(z^t) + (1 - \alpha) P_f(z^f), \qquad L_C = \text{mean}(1 - r)
+        P &= \text{plan of the temporal branch}, \qquad A = \text{amplitudes of the frequency branch along } P \\
+        z^f &= W \, \text{norm}(A) + c, \qquad z = (z^t + z^f) / 2 \\
+        L_W &= \text{mean} \, W_1(b, b^0), \qquad L_C = \text{mean} \, (-\log \textstyle\sum_k \sqrt{p^t_k p^f_k})
 
-    Bars are means over the joints, both laid on the canonical timeline and centred over it for r; pool is the mean and
-    the standard deviation over that timeline. P_t and P_f are 1x1 convolutions with BatchNorm whose scale starts at
-    zero, so that Y = X at initialisation for any X. A clip without a valid frame passes through unchanged, always,
-    and adds nothing to either loss. In evaluation mode the module is deterministic.
+    z^t are the network's own logits. The mean of logits is the product of two experts, p ~ sqrt(p^t p^f): large only
+    for classes on which they agree, and L_C is the logarithm of its normaliser. Since the cross-entropy of p is the
+    mean of the two cross-entropies less that distance, L_C with weight w trains each look also by itself, with a share
+    w / (1 + w) of the loss.
+
+    The features may come from any place in the network; in its middle there are more frames, and more to see in their
+    spectrum, than at its end. A clip without a valid frame keeps the network's logits and adds nothing to either loss.
+    In evaluation mode the module is deterministic.
 
     Args:
         channels: C.
-        frames: T, fixed: the canonical timeline has as many phases.
-        eps: Entropy of the transport.
-        iterations: Sinkhorn iterations.
-        time_weight: Price lambda of leaving the order of time.
-        mass: "motion", where mass follows the path of the features, or "uniform", where it follows the clock.
+        frames: T, fixed.
+        num_classes: K.
+        bands: Largest number of octaves of the spectrum.
+        mass: "motion", where the canonical timeline follows the path of the features, or "uniform", where it follows
+            the clock but for what is learned.
+        still_share: Mass of a frame that does not move, as a share of the mean frame's.
         perturb_probability: Share of the training clips whose spectrum is perturbed.
         perturb_scale: Size kappa of the perturbation, in batch standard deviations.
+        dropout: Rate before the classifier.
 
     Shape:
-        x (N, C, T, V) float, finite also where not valid; valid (N, T, V) bool or None; output (N, C, T, V).
+        x (N, C, T, V) float, finite also where not valid; logits (N, K); valid (N, T, V) bool or None.
 
     Raises:
         PiumrError: If an option is out of range, or an input does not have the shape the module was built for.
 
     Example:
-        >>> tfam = TFAM(channels=16, frames=8)
-        >>> x = torch.randn(2, 16, 8, 33)
-        >>> torch.equal(tfam(x).features, x)  # the identity until it is trained
-        True
+        >>> tfam = TFAM(channels=16, frames=8, num_classes=3)
+        >>> features, logits = torch.randn(2, 16, 8, 33), torch.randn(2, 3)
+        >>> tfam(features, logits).logits.shape
+        torch.Size([2, 3])
     """
 
     def __init__(
         self,
         channels: int,
         frames: int,
-        eps: float = 0.1,
-        iterations: int = 20,
-        time_weight: float = 1.0,
+        num_classes: int,
+        bands: int = 4,
         mass: Mass = "motion",
+        still_share: float = 0.3,
         perturb_probability: float = 0.5,
         perturb_scale: float = 0.5,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        for name, value in (("channels", channels), ("frames", frames), ("iterations", iterations)):
-            if not isinstance(value, int):
-                raise PiumrError(f"Expected `{name}` to be a whole number, but got {value!r}.")
-        for name, number in (
-            ("eps", eps),
-            ("time_weight", time_weight),
-            ("perturb_probability", perturb_probability),
-            ("perturb_scale", perturb_scale),
-        ):
-            if not isinstance(number, int | float) or not 0 <= number < math.inf:
-                raise PiumrError(f"Expected `{name}` to be a finite number of at least 0, but got {number!r}.")
-        if channels < 1 or frames < 2:
-            raise PiumrError(
-                f"Expected `channels` to be at least 1 and `frames` at least 2, but got {channels} and {frames}."
-            )
-        if eps <= 0 or iterations < 1:
-            raise PiumrError(
-                f"Expected `eps` to be positive and `iterations` at least 1, but got {eps} and {iterations}."
-            )
-        if mass not in ("motion", "uniform"):
-            raise PiumrError(f"Expected `mass` to be 'motion' or 'uniform', but got {mass!r}.")
-        if not 0 <= perturb_probability <= 1:
-            raise PiumrError(f"Expected `perturb_probability` to be in 0..1, but got {perturb_probability}.")
-        self.channels, self.frames = channels, frames
-        self.temporal = TemporalBranch(channels, frames, eps, iterations, time_weight, mass)
-        self.frequency = FrequencyBranch(channels, frames, perturb_probability, perturb_scale)
-        self.project_temporal = _zero_projection(channels)
-        self.project_frequency = _zero_projection(channels)
-        self.weigh = nn.Linear(4 * channels + 1, 1)
-        nn.init.zeros_(self.weigh.weight)
-        nn.init.zeros_(self.weigh.bias)
+        sizes = {"channels": channels, "frames": frames, "num_classes": num_classes, "bands": bands}
+        shares = {"perturb_probability": perturb_probability, "dropout": dropout}
+        _check_options(sizes, {"still_share": still_share, "perturb_scale": perturb_scale}, shares, mass)
+        self.channels, self.frames, self.num_classes = channels, frames, num_classes
+        self.temporal = TemporalBranch(channels, mass, still_share)
+        self.frequency = FrequencyBranch(frames, bands, perturb_probability, perturb_scale)
+        amplitudes = channels * self.frequency.bands
+        self.norm: nn.Module = nn.BatchNorm1d(amplitudes)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(amplitudes, num_classes)
 
-    def forward(self, x: Tensor, valid: Tensor | None = None) -> Aligned:
-        """Align features; see the class for shapes."""
-        self._check(x, valid)
+    def forward(self, x: Tensor, logits: Tensor, valid: Tensor | None = None) -> Aligned:
+        """Look again and decide together; see the class for shapes."""
+        self._check(x, logits, valid)
         alignment = self.temporal(x, valid)
-        zf = self.frequency(x, alignment.fill)
         with without_autocast(x):
-            consistency, alpha = self._consistency(full(x).mean(3), zf.mean(3), alignment.plan)
+            amplitudes = self.frequency(alignment.path, alignment.plan)
+            normed = self.norm(amplitudes.flatten(1).to(self.classifier.weight.dtype))
+            second, first = full(self.classifier(self.dropout(normed))), full(logits)
             clips = None if valid is None else valid.flatten(1).any(1)  # (N,)
-            transport_cost = self._mean((alignment.plan * alignment.cost).sum((1, 2)), clips)
-            inconsistency = self._mean(1 - consistency, clips)
-        temporal = self.project_temporal(alignment.features)
-        frequency = self.project_frequency(zf.to(x.dtype))
-        change = torch.lerp(frequency, temporal, alpha.to(frequency.dtype)[:, None, None, None])
-        if clips is not None:
-            change = change * clips[:, None, None, None]  # a trained shift must not reach a clip without frames
-        return Aligned((x + change).to(x.dtype), transport_cost, inconsistency)
+            if clips is not None:
+                second = torch.where(clips[:, None], second, first)
+            both = (first + second) / 2
+            apart = (first.logsumexp(1) + second.logsumexp(1)) / 2 - both.logsumexp(1)
+            return Aligned(both, self._mean(alignment.distance, clips), self._mean(apart, clips))
 
     def align(self, x: Tensor, valid: Tensor | None = None) -> Alignment:
-        """The temporal branch alone: plan, frame mass, arc-length time, cost and aligned features, for diagnosis."""
-        self._check(x, valid)
+        """The temporal branch alone: path, plan, frame mass and arc-length time, for diagnosis."""
+        self._check_features(x, valid)
         return self.temporal(x, valid)
 
-    def _consistency(self, x: Tensor, zf: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
-        """Agreement r (N,) of the branches and weight alpha (N,) of the temporal one, from joint means (N, C, T)."""
-        both = project(plan, torch.cat((x, zf), 1))  # (N, 2 C, M): projecting and averaging over joints commute
-        mean = both.mean(2, keepdim=True)
-        centred = both - mean
-        zt, zf = centred.chunk(2, 1)
-        consistency = _cosine(zt, zf).mean(1)
-        std = (centred.square().mean(2) + _FLOOR).sqrt()
-        summary = torch.cat((mean.squeeze(2), std, consistency.unsqueeze(1)), 1)
-        return consistency, self.weigh(summary.to(self.weigh.weight.dtype)).squeeze(1).sigmoid()
+    @property
+    def gate(self) -> Tensor:
+        """(C, bands) factor by which each normed amplitude enters the classifier; 1 at first."""
+        assert isinstance(self.norm, nn.BatchNorm1d)
+        return self.norm.weight.view(self.channels, -1)
+
+    def fuse(self) -> nn.Module:
+        """The deployed form: without BatchNorm; called by :func:`gcn.deploy`."""
+        if isinstance(self.norm, nn.BatchNorm1d):
+            assert self.norm.running_var is not None
+            assert self.norm.running_mean is not None
+            scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
+            shift = self.norm.bias - scale * self.norm.running_mean
+            self.classifier.bias.add_(self.classifier.weight @ shift)
+            self.classifier.weight.mul_(scale)
+            self.norm = nn.Identity()
+        return self
 
     def _mean(self, values: Tensor, clips: Tensor | None) -> Tensor:
         """Mean of (N,) values over the clips that have a valid frame; 0 where none has. In training, of all ranks."""
@@ -152,13 +143,20 @@ class TFAM(nn.Module):
             return mean_over_ranks(values, clips)
         return values.mean() if clips is None else (values * clips).sum() / clips.sum().clamp(min=1)
 
-    def _check(self, x: Tensor, valid: Tensor | None) -> None:
+    def _check(self, x: Tensor, logits: Tensor, valid: Tensor | None) -> None:
+        self._check_features(x, valid)
+        if logits.shape != (x.shape[0], self.num_classes):
+            raise PiumrError(
+                f"Expected `logits` to be (N={x.shape[0]}, K={self.num_classes}), but got {tuple(logits.shape)}."
+            )
+
+    def _check_features(self, x: Tensor, valid: Tensor | None) -> None:
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise PiumrError(f"Expected `x` to be (N, C={self.channels}, T, V), but got shape {tuple(x.shape)}.")
         if x.shape[2] != self.frames:
             raise PiumrError(
                 f"Expected `x` to have T = {self.frames} frames, which TFAM fixes at construction, but got "
-                f"T = {x.shape[2]}: resample the clips or build TFAM(channels={self.channels}, frames={x.shape[2]})."
+                f"T = {x.shape[2]}: resample the clips or build TFAM({self.channels}, frames={x.shape[2]}, ...)."
             )
         if valid is not None and (valid.dtype != torch.bool or valid.shape != (x.shape[0], *x.shape[2:])):
             raise PiumrError(
@@ -167,19 +165,15 @@ class TFAM(nn.Module):
             )
 
 
-_FLOOR = 1e-6
-"""Squared size below which a centred joint mean is at rest: two branches at rest agree, and gradients stay bounded."""
-
-
-def _zero_projection(channels: int) -> nn.Sequential:
-    """1x1 convolution and BatchNorm that give zero until trained."""
-    norm = nn.BatchNorm2d(channels)
-    nn.init.zeros_(norm.weight)
-    return nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), norm)
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Cosine over dim 1 of vectors to which one small constant coordinate is appended: 1 where both vanish."""
-    floor = a.shape[1] * _FLOOR
-    dot = (a * b).sum(1) + floor
-    return dot * torch.rsqrt((a.square().sum(1) + floor) * (b.square().sum(1) + floor))
+def _check_options(sizes: dict[str, Any], numbers: dict[str, Any], shares: dict[str, Any], mass: str) -> None:
+    """Refuse options that are of another kind or out of range, by name."""
+    for name, value in sizes.items():
+        least = 2 if name in ("frames", "num_classes") else 1
+        if not isinstance(value, int) or value < least:
+            raise PiumrError(f"Expected `{name}` to be a whole number of at least {least}, but got {value!r}.")
+    for name, number in {**numbers, **shares}.items():
+        most = 1 if name in shares else math.inf
+        if not isinstance(number, int | float) or not 0 <= number <= most or number == math.inf:
+            raise PiumrError(f"Expected `{name}` to be a finite number in 0..{most}, but got {number!r}.")
+    if mass not in ("motion", "uniform"):
+        raise PiumrError(f"Expected `mass` to be 'motion' or 'uniform', but got {mass!r}.")

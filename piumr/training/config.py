@@ -69,7 +69,7 @@ class MethodConfig:
 
     Attributes:
         transport_weight: w_W, weight of the transport cost L_W.
-        consistency_weight: w_C, weight of the branches' inconsistency L_C.
+        consistency_weight: w_C, weight of the inconsistency L_C of TFAM's two looks.
         groups: G, pseudo-groups.
         boundary: beta, extra weight of clips at a decision boundary.
         boundary_width: tau, margin at which that weight has fallen to a third.
@@ -79,7 +79,7 @@ class MethodConfig:
     """
 
     transport_weight: float = 0.1
-    consistency_weight: float = 0.05
+    consistency_weight: float = 0.5
     groups: int = 4
     boundary: float = 1.0
     boundary_width: float = 0.3

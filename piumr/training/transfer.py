@@ -30,7 +30,7 @@ from piumr.training.config import TrainConfig
 GRAPHS = ("adjacency", "importance")
 """Names of the parameters (..., V, V) that hold a number for every pair of joints."""
 
-HEAD = "backbone.classifier."
+HEADS = ("backbone.classifier.", "tfam.classifier.")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def checkpoint_of(init: Path) -> Path:
 
 
 def frozen_modules(net: ActionNet, freeze: int | str) -> list[nn.Module]:
-    """The parts that stay as they are: the stem and so many stages, with TFAM if it follows one of them.
+    """The parts that stay as they are: the stem and so many stages. TFAM decides, and learns on like a classifier.
 
     Raises:
         PiumrError: if there are not so many stages.
@@ -114,8 +114,7 @@ def frozen_modules(net: ActionNet, freeze: int | str) -> list[nn.Module]:
         raise PiumrError(f"Expected `freeze` to lie in 0..{stages}, the stages there are, but got {count}.")
     if not count:
         return []
-    parts: list[nn.Module] = [net.backbone.stem, *list(net.backbone.stages)[:count]]
-    return parts if net.tfam is None or net.config.tfam_stage >= count else [*parts, net.tfam]
+    return [net.backbone.stem, *list(net.backbone.stages)[:count]]
 
 
 class Freeze(Callback):
@@ -174,7 +173,7 @@ def _carried(
     start = ActionNet(card.layout, len(card.class_names), card.dimensions, source.config, tfam=False).state_dict()
     fresh, state = net.state_dict(), {}
     for name, value in source.state_dict().items():
-        if name not in fresh or (name.startswith(HEAD) and classes != card.class_names):
+        if name not in fresh or (name.startswith(HEADS) and classes != card.class_names):
             continue
         if card.layout != layout and name.rsplit(".", 1)[-1] in GRAPHS:
             learned = projection @ (value - start[name]) @ projection.T
@@ -232,6 +231,6 @@ def _note(
 
 def _part(name: str) -> str:
     """A parameter's place in words."""
-    if name.startswith(HEAD):
+    if name.startswith(HEADS):
         return "classifier"
     return "TFAM" if name.startswith("tfam.") else name

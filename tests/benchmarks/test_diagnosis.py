@@ -30,10 +30,8 @@ def make_net(stage=0, tfam=True):
     torch.manual_seed(0)
     config = ModelConfig(backbone="microgcn-nano", backbone_options=STAGES, frames=16, tfam_stage=stage)
     net = ActionNet(LAYOUT, 52, 2, config, tfam=tfam).eval()
-    if net.tfam is not None:  # no longer the identity
-        for module in net.tfam.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                torch.nn.init.ones_(module.weight)
+    if net.tfam is not None:
+        torch.nn.init.normal_(net.tfam.temporal.attention)
     return net
 
 
@@ -48,12 +46,14 @@ def test_what_is_inspected_is_what_the_network_computes(clips, stage, tfam):
     net = make_net(stage, tfam)
     points, valid = as_batch(clips, LAYOUT, 16)
     seen = inspect(net, points, valid)
-    torch.testing.assert_close(net.backbone.classifier(seen.pooled), net(points, valid).logits)
+    logits = net.backbone.classifier(seen.pooled)
     if tfam:
-        torch.testing.assert_close(net.tfam(seen.before, seen.valid).features, seen.after)
-        assert not torch.allclose(seen.before, seen.after)
+        second = net.tfam.classifier(net.tfam.norm(seen.spectrum.flatten(1)))
+        torch.testing.assert_close((logits + second) / 2, net(points, valid).logits)
     else:
-        assert torch.equal(seen.before, seen.after)
+        torch.testing.assert_close(logits, net(points, valid).logits)
+    torch.testing.assert_close(seen.aligned, seen.clock.shape[2] * seen.clock @ seen.alignment.plan.mT)
+    assert not torch.allclose(seen.aligned, seen.clock)
     assert not any(module._forward_hooks for module in net.modules())
 
 

@@ -19,22 +19,22 @@ def test_overrides_reach_every_depth_and_keep_types():
         [
             "method=tfam",
             "terms.boundary=2",
-            "model.tfam_options.eps=5e-2",
+            "model.tfam_options.still_share=5e-2",
             'model.streams=["joint"]',
             "precision=32-true",
         ],
     )
     config = configure(made, TASKS["utd"])
     assert (config.method, config.terms.boundary, type(config.terms.boundary)) == ("tfam", 2.0, float)
-    assert config.model.tfam_options == {"eps": 0.05}
+    assert config.model.tfam_options == {"still_share": 0.05}
     assert config.model.streams == ("joint",)
     assert config.precision == "32-true"
     assert config.optim.epochs == TASKS["utd"].epochs
 
 
 def test_the_default_method_is_piumr_and_parts_can_be_fixed():
-    made = parse_experiment("x", ["fixed.tfam.weigh.bias=-20", "groups=random", "optim.epochs=3"])
-    assert made == Experiment("piumr", {"optim.epochs": 3}, {"tfam.weigh.bias": -20}, "random")
+    made = parse_experiment("x", ["fixed.tfam.norm.bias=-20", "groups=random", "optim.epochs=3"])
+    assert made == Experiment("piumr", {"optim.epochs": 3}, {"tfam.norm.bias": -20}, "random")
     with pytest.raises(PiumrError, match=r"fixed\.a to be a number"):
         parse_experiment("x", ["fixed.a=b"])
 

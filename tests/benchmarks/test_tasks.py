@@ -70,13 +70,13 @@ def test_every_task_has_a_budget():
 
 @pytest.mark.slow
 def test_a_training_makes_a_whole_row(skeletons):
-    short = Experiment("piumr", {"optim.epochs": 2}, fixed={"tfam.weigh.": 0.0})
+    short = Experiment("piumr", {"optim.epochs": 2}, fixed={"tfam.norm.": 0.0})
     row = train_one(Job(Key("test", True, "msr", "short", 0, 1), short, skeletons))
     clips = len(load_task("msr", skeletons, inner=True).splits[1].test)
     assert all(len(row[name]) == clips for name in ("predicted", "true", "person", "margin"))
     assert row["accuracy"] == np.mean(np.array(row["predicted"]) == np.array(row["true"]))
     assert row["settings"]["optim.epochs"] == 2
-    assert row["settings"]["fixed.tfam.weigh."] == 0
+    assert row["settings"]["fixed.tfam.norm."] == 0
     assert row["last"]["epoch"] == 2
     floor = train_one(Job(Key("test", True, "msr", FLOOR, 0, 1), Experiment(FLOOR), skeletons))
     assert floor["accuracy"] > 0.4

@@ -22,7 +22,9 @@ from piumr.training.module import ActionModule
 CLIPS, CLASSES, FRAMES = 13, 4, 8
 LAYOUT = get_layout("coco-17")
 MODEL = ModelConfig(
-    backbone_options={"channels": (8, 12), "depths": (1, 1), "strides": (1, 2), "dropout": 0.0}, frames=FRAMES
+    backbone_options={"channels": (8, 12), "depths": (1, 1), "strides": (1, 2), "dropout": 0.0},
+    frames=FRAMES,
+    tfam_options={"dropout": 0.0},
 )
 
 

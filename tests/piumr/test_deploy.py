@@ -18,9 +18,9 @@ def trained_like(name):
     """A network with TFAM whose weights and statistics are all away from their initial values."""
     torch.manual_seed(0)
     options = {"channels": (16, 24), "depths": (1, 1), "strides": (1, 2)}
-    net = ActionNet(LAYOUT, 3, 3, ModelConfig(name, options, frames=12, tfam_options={"iterations": 3}), tfam=True)
+    net = ActionNet(LAYOUT, 3, 3, ModelConfig(name, options, frames=12), tfam=True)
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(module.weight)
             nn.init.normal_(module.bias, 0, 0.3)
         if isinstance(getattr(module, "gain", None), nn.Parameter):
@@ -48,7 +48,7 @@ def check(net, got, points, valid):
 def test_deployed_network_is_the_trained_one(name):
     net, (points, valid) = trained_like(name), clips()
     deployed = gcn.deploy(net)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in deployed.modules())
+    assert not any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in deployed.modules())
     with torch.no_grad():
         check(net, deployed(points, valid).logits, points, valid)
 

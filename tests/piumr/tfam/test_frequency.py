@@ -1,87 +1,92 @@
-"""The DCT against SciPy, the perturbation against its formula, and the gate."""
+"""The frequency branch against SciPy's DCT, its invariances, and the perturbation's formula and randomness."""
 
 import numpy as np
 import pytest
-import scipy.fft
 import torch
+from scipy.fft import dct
 
-from piumr.tfam.frequency import FrequencyBranch, dct_matrix, perturb_spectrum
+from piumr.tfam.frequency import FrequencyBranch, dct_matrix, octaves, perturb_amplitudes
+
+IDENTITY = (torch.eye(16) / 16)[None]
 
 
-@pytest.mark.parametrize("length", [2, 8, 31])
+@pytest.mark.parametrize("length", [2, 7, 16])
 def test_dct_and_inverse_equal_scipy(length):
     x = np.random.default_rng(0).normal(size=(length, 5))
-    basis = dct_matrix(length).numpy()
-    np.testing.assert_allclose(basis @ x, scipy.fft.dct(x, axis=0, norm="ortho"), atol=2e-6)
-    np.testing.assert_allclose(basis.T @ x, scipy.fft.idct(x, axis=0, norm="ortho"), atol=2e-6)
+    basis = dct_matrix(length).double().numpy()
+    np.testing.assert_allclose(basis @ x, dct(x, axis=0, norm="ortho"), atol=1e-6)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(length), atol=1e-6)
 
 
-def test_gate_filters_frequencies_and_starts_as_the_identity():
-    branch = FrequencyBranch(3, 8).eval()
-    x = torch.randn(2, 3, 8, 5)
-    torch.testing.assert_close(branch(x), x)
-    with torch.no_grad():
-        branch.gate_logits[:, 3:] = -100.0
-    assert branch.gate[:, 3:].max() < 1e-6
-    spectrum = scipy.fft.dct(x.numpy(), axis=2, norm="ortho")
-    spectrum[:, :, 3:] = 0
-    np.testing.assert_allclose(branch(x).detach(), scipy.fft.idct(spectrum, axis=2, norm="ortho"), atol=1e-5)
+def test_octaves_double():
+    bands = [row.argmax().item() for row in octaves(16, 9)]
+    assert bands == [0, 1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4]
+    assert octaves(16, 9).sum() == 16
+    assert [row.argmax().item() for row in octaves(16, 3)] == [0, 1] + 14 * [2]
+    assert octaves(2, 4).shape == (2, 2)
 
 
-def test_missing_frames_are_filled_before_the_transform():
-    fill = torch.rand(2, 8, 8)
-    x = torch.randn(2, 3, 8, 5)
-    torch.testing.assert_close(
-        FrequencyBranch(3, 8).eval()(x, fill), torch.einsum("nst,nctv->ncsv", fill, x), rtol=0, atol=2e-5
-    )
+def test_amplitudes_equal_scipy():
+    path = torch.randn(3, 5, 16)
+    found = FrequencyBranch(16, bands=4).eval()(path, IDENTITY)
+    power = dct(path.numpy(), axis=2, norm="ortho") ** 2
+    expected = [power[..., :1], power[..., 1:2], power[..., 2:4], power[..., 4:]]
+    np.testing.assert_allclose(found, np.stack([np.sqrt(p.sum(2) + 1e-6) for p in expected], 2), rtol=1e-4)
+
+
+def test_all_power_is_in_some_band():
+    """Parseval: the bands of a course hold its square norm."""
+    path = torch.randn(3, 5, 16)
+    found = FrequencyBranch(16).eval()(path, IDENTITY)
+    torch.testing.assert_close(found.square().sum(2), path.square().sum(2), rtol=1e-4, atol=1e-4)
+
+
+def test_amplitudes_do_not_see_the_direction_of_time_and_hardly_a_delay():
+    time = torch.arange(16) / 16
+    course = lambda delay: torch.exp(-0.5 * ((time - 0.45 - delay) / 0.08) ** 2)[None, None]  # noqa: E731
+    branch = FrequencyBranch(16).eval()
+    at, late = branch(course(0), IDENTITY), branch(course(1 / 16), IDENTITY)
+    torch.testing.assert_close(branch(course(0).flip(2), IDENTITY), at, rtol=1e-4, atol=1e-4)
+    assert (late - at).norm() / at.norm() < 0.3 < (course(1 / 16) - course(0)).norm() / course(0).norm()
+
+
+def test_the_plan_lays_the_course_first():
+    path, plan = torch.randn(2, 5, 16), torch.rand(2, 16, 16) / 16
+    branch = FrequencyBranch(16).eval()
+    torch.testing.assert_close(branch(path, plan), branch(16 * path @ plan.mT, IDENTITY), rtol=1e-4, atol=1e-4)
 
 
 def test_perturbation_follows_its_formula(monkeypatch):
-    spectrum = torch.randn(6, 3, 8, 5)
-    noise = torch.randn(6, 3, 8, 1)
-    monkeypatch.setattr(torch, "randn_like", lambda like: noise.expand_as(like))  # the draw, not the formula
-    s, e = spectrum.numpy(), noise.numpy()
-    sigma = np.abs(s).std(axis=0)
-    expected = np.sign(s) * np.maximum(np.abs(s) + 0.7 * e * sigma, 0)
-    np.testing.assert_allclose(perturb_spectrum(spectrum, probability=1, scale=0.7), expected, atol=1e-6)
+    amplitudes = torch.rand(6, 4, 3)
+    noise = torch.randn(6, 4, 3)
+    monkeypatch.setattr(torch, "randn_like", lambda x: noise[tuple(slice(s) for s in x.shape)])
+    found = perturb_amplitudes(amplitudes, 1.0, 0.7)
+    spread = amplitudes.numpy().std(0)
+    np.testing.assert_allclose(found, np.maximum(amplitudes.numpy() + 0.7 * noise.numpy() * spread, 0), atol=1e-6)
+    assert (found == 0).any()
 
 
-def test_noise_is_drawn_per_sample_channel_and_frequency_and_shared_by_joints():
-    torch.manual_seed(0)
-    spectrum = torch.rand(64, 4, 8, 5) + 10  # far from zero, so that nothing is cut
-    change = (perturb_spectrum(spectrum, 1, 0.5) - spectrum) / spectrum.std(0, correction=0) / 0.5
-    torch.testing.assert_close(change, change[..., :1].expand_as(change), rtol=0, atol=1e-3)
-    noise = change[..., 0]
-    assert abs(float(noise.mean())) < 0.1
-    assert float(noise.std()) == pytest.approx(1, abs=0.1)
-    for dim in range(3):  # independent along samples, channels and frequencies
-        rolled = noise.roll(1, dim)
-        assert abs(float((noise * rolled).mean())) < 0.1
+def test_noise_is_drawn_per_sample_channel_and_band():
+    amplitudes = torch.rand(2000, 2, 2) + 10
+    change = (perturb_amplitudes(amplitudes, 1.0, 1.0) - amplitudes) / amplitudes.std(0, correction=0)
+    correlation = np.corrcoef(change.flatten(1).T.numpy())
+    np.testing.assert_allclose(correlation, np.eye(4), atol=0.1)
+    np.testing.assert_allclose(change.std(0), np.ones((2, 2)), atol=0.1)
 
 
 def test_probability_is_the_share_of_perturbed_clips():
-    torch.manual_seed(0)
-    spectrum = torch.randn(400, 2, 4, 3)
-    assert torch.equal(perturb_spectrum(spectrum, 0, 0.5), spectrum)
-    changed = (perturb_spectrum(spectrum, 0.25, 0.5) != spectrum).flatten(1).any(1)
-    assert float(changed.float().mean()) == pytest.approx(0.25, abs=0.08)
-
-
-def test_sign_is_kept_or_zero():
-    torch.manual_seed(0)
-    spectrum = torch.randn(32, 2, 4, 3)
-    perturbed = perturb_spectrum(spectrum, 1, 3.0)
-    assert ((perturbed.sign() == spectrum.sign()) | (perturbed == 0)).all()
-    assert (perturbed == 0).any()
+    amplitudes = torch.rand(2000, 3, 4) + 10
+    changed = (perturb_amplitudes(amplitudes, 0.3) != amplitudes).flatten(1)
+    assert changed.any(1).float().mean() == pytest.approx(0.3, abs=0.04)
+    assert torch.equal(changed.any(1), changed.all(1))
 
 
 def test_a_batch_of_one_is_not_perturbed():
-    spectrum = torch.randn(1, 2, 4, 3)
-    assert torch.equal(perturb_spectrum(spectrum, 1, 0.5), spectrum)
+    amplitudes = torch.rand(1, 4, 8)
+    assert torch.equal(perturb_amplitudes(amplitudes, 1.0, 5.0), amplitudes)
 
 
 def test_perturbation_is_for_training_only():
-    torch.manual_seed(0)
-    branch, x = FrequencyBranch(3, 8, probability=1), torch.randn(4, 3, 8, 5)
-    assert not torch.allclose(branch.train()(x), x, atol=1e-2)
-    assert torch.equal(branch.eval()(x), branch.eval()(x))
+    path, branch = torch.randn(4, 5, 16), FrequencyBranch(16, probability=1.0)
+    assert torch.equal(branch.eval()(path, IDENTITY), branch(path, IDENTITY))
+    assert not torch.allclose(branch.train()(path, IDENTITY), branch.eval()(path, IDENTITY))

@@ -79,8 +79,7 @@ def terms_of(clips, augmentation, seed=0):
     points, valid = store.sample(indices, augmentation.times(len(clips), SMALL.frames, noise))
     points, valid = augmentation(points, valid, store.layout, noise)
     net = ActionNet(store.layout, store.num_classes, store.dimensions, SMALL, tfam=True).train()
-    for parameter in net.tfam.parameters():  # at its zero initialisation TFAM would pass hardly any gradient on
-        torch.nn.init.normal_(parameter, std=0.1)
+    torch.nn.init.normal_(net.tfam.temporal.attention)
     girl = GIRL(store.num_classes, net.style_features).train()
     terms = {}
     for _ in range(3):  # GIRL's running figures need a history to be used
