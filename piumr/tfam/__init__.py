@@ -1,4 +1,4 @@
-"""TFAM, the Temporal-Frequency Alignment Module: a plug-in that looks again, aligned and as a spectrum, and decides too.
+"""TFAM, the Temporal-Frequency Alignment Module: a plug-in that looks again, aligned and as a spectrum, and decides.
 
 A skeleton-based reading of PIUmr (arXiv 2509.21261), whose equations are not public: what is here is ours unless a
 source is cited at the equation.
