@@ -15,6 +15,7 @@ from pose_extract.schema import PoseSequence, write_poses
 
 TINY = (
     '--model.backbone_options={"channels": [12], "depths": [1], "strides": [2]}',
+    "--model.tfam_stage=0",
     "--model.frames=8",
     "--optim.epochs=1",
     "--optim.batch_size=6",

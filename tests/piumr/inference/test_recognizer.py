@@ -318,9 +318,11 @@ def test_the_embedding_comes_when_it_is_asked_for(model):
     seen, nobody = recognizer.predict(poses, embedding=True)
     assert seen.embedding.shape == (recognizer.card.embedding,) == (24,)
     assert nobody.embedding is None
-    weight, bias = model[0].backbone.classifier.weight.detach(), model[0].backbone.classifier.bias.detach()
-    logits = torch.from_numpy(seen.embedding) @ weight.T + bias
-    np.testing.assert_allclose(logits.softmax(0), seen.probabilities, atol=1e-5)
+    points, valid = (torch.from_numpy(a)[None] for a in recognizer._prepare(*recognizer.points_of(poses[0])))
+    with torch.no_grad():
+        expected = model[0](points.permute(0, 3, 1, 2), valid)
+    np.testing.assert_allclose(seen.embedding, expected.embedding[0], atol=1e-5)
+    np.testing.assert_allclose(expected.logits[0].softmax(0), seen.probabilities, atol=1e-5)
 
 
 def test_batches_are_as_small_as_large_clips_need(model, monkeypatch):
