@@ -142,7 +142,11 @@ def test_a_class_that_no_training_clip_shows_is_told_of(declared, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "classes.csv").write_text("id,name\n0,nod\n1,wave\n2,shrug\n")
     arguments = declared(("a", "nod", "anna"), ("b", "wave", "anna"), ("c", "wave", "ben"), ("d", "shrug", "ben"))
-    tiny = '--model.backbone_options={"channels": [8], "depths": [1], "strides": [2]}', "--model.tfam_stage=0", "--model.frames=8"
+    tiny = (
+        '--model.backbone_options={"channels": [8], "depths": [1], "strides": [2]}',
+        "--model.tfam_stage=0",
+        "--model.frames=8",
+    )
     with pytest.raises(SystemExit) as left:
         run_command("piumr-train-gcn", "piumr.commands.train", "train", [*arguments[1:], *tiny, "--optim.epochs=1"])
     assert left.value.code == 0
