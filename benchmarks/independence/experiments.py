@@ -181,9 +181,23 @@ def parse_experiment(name: str, assignments: list[str]) -> Experiment:
     return Experiment(overrides.pop("method", "piumr"), overrides, fixed, overrides.pop("groups", ""))
 
 
+OF_TFAM = ("model.tfam_", "terms.transport_weight", "terms.consistency_weight")
+OF_GIRL = ("terms.groups", "terms.boundary", "terms.group_penalty")
+OF_RIVALS = ("terms.rival_options",)
+
+
 def settings(experiment: Experiment, config: TrainConfig) -> dict[str, Any]:
-    """All that determines a training but its data and seed, as plain JSON values by path."""
+    """All that determines a training but its data and seed, as plain JSON values by path.
+
+    What the method does not use is left out, so that results of other methods outlive a change of ours.
+    """
     flat = _flat(asdict(config), "")
+    unused = () if config.with_tfam else OF_TFAM
+    unused += () if config.with_girl else OF_GIRL
+    unused += OF_RIVALS if config.method in OURS else ()
+    if not config.with_girl and config.method != "vrex":
+        unused += ("terms.girl_warmup",)
+    flat = {name: value for name, value in flat.items() if not name.startswith(unused)}
     flat |= {f"fixed.{name}": value for name, value in experiment.fixed.items()}
     return {**flat, "groups": experiment.groups} if experiment.groups else flat
 

@@ -68,6 +68,21 @@ def test_settings_tell_experiments_apart_and_leave_the_seed_out():
     assert seen[0]["model.backbone"] == "microgcn-nano"
 
 
+@pytest.mark.parametrize("method", ["erm", "tfam", "girl", "vrex", "dsu"])
+def test_settings_are_those_that_the_method_uses(method):
+    def differ(path, value):
+        made = Experiment(method), Experiment(method, {path: value})
+        plain, other = (settings(each, configure(each, TASKS["utd"])) for each in made)
+        return plain != other
+
+    assert differ("optim.epochs", 7)
+    assert differ("model.tfam_stage", 0) == differ("terms.consistency_weight", 0.1) == (method == "tfam")
+    assert differ("model.tfam_options.bands", 2) == (method == "tfam")
+    assert differ("terms.groups", 2) == differ("terms.boundary_width", 0.1) == (method == "girl")
+    assert differ("terms.girl_warmup", 0.5) == (method in ("girl", "vrex"))
+    assert differ("terms.rival_options.p", 0.1) == (method in ("vrex", "dsu"))
+
+
 def test_every_method_has_the_same_schedule_and_precision():
     made = [configure(Experiment(method), TASKS["msr"]) for method in ("erm", "piumr", "dsu")]
     assert made[0].optim == made[1].optim == made[2].optim
