@@ -45,7 +45,6 @@ RIVALS = {name: Experiment(name) for name in ("mixstyle", "dsu", "jtt", "groupdr
     "ce": Experiment("erm", {"optim.label_smoothing": 0.0}),  # our plain training smooths labels
 }
 
-_UNPERTURBED = {"model.tfam_options.perturb_probability": 0.0}
 _NO_ATTENTION = {"tfam.temporal.attention": 0.0}
 
 TFAM_ABLATIONS = {
@@ -53,10 +52,10 @@ TFAM_ABLATIONS = {
     "tfam-frequency": Experiment("tfam", {"model.tfam_options.mass": "uniform"}, _NO_ATTENTION),
     "tfam-no-attention": Experiment("tfam", fixed=_NO_ATTENTION),
     # no spectrum: one band of all frequencies
-    "tfam-temporal": Experiment("tfam", {**_UNPERTURBED, "model.tfam_options.bands": 1}),
+    "tfam-temporal": Experiment("tfam", {"model.tfam_options.bands": 1}),
     "tfam-no-transport-loss": Experiment("tfam", {"terms.transport_weight": 0.0}),
     "tfam-no-consistency-loss": Experiment("tfam", {"terms.consistency_weight": 0.0}),
-    "tfam-no-perturbation": Experiment("tfam", _UNPERTURBED),
+    "tfam-perturbation": Experiment("tfam", {"model.tfam_options.perturb_probability": 0.5}),
 }
 
 
@@ -76,12 +75,17 @@ TFAM_OPTIONS = {
         "model.tfam_options",
         {
             "mass": ("uniform",),
-            "bands": (2, 3),
+            "bands": (3, 4),
             "still_share": (0.1, 1.0),
             "perturb_probability": (0.25, 1.0),
-            "perturb_scale": (0.25, 1.0),
         },
     ),
+    **{
+        f"tfam-perturb-scale-{scale}": Experiment(
+            "tfam", {"model.tfam_options.perturb_probability": 0.5, "model.tfam_options.perturb_scale": scale}
+        )
+        for scale in (0.25, 1.0)
+    },
     **_variants("tfam", "terms", {"consistency_weight": (0.25, 1.0), "transport_weight": (0.01, 1.0)}),
     **{f"tfam-stage-{stage}": Experiment("tfam", {"model.tfam_stage": stage}) for stage in (0, 2)},
 }

@@ -79,7 +79,8 @@ class FrequencyBranch(nn.Module):
 
     Args:
         frames: T.
-        bands: Largest number of octaves, the mean (frequency 0) among them.
+        bands: Largest number of octaves, the mean (frequency 0) among them. With 2 the other holds all else: by
+            Parseval, the standard deviation over time times the square root of T.
         probability: Share of the training clips that are perturbed.
         scale: kappa, the size of the perturbation.
     """
@@ -87,7 +88,7 @@ class FrequencyBranch(nn.Module):
     basis: Tensor
     octave: Tensor
 
-    def __init__(self, frames: int, bands: int = 4, probability: float = 0.5, scale: float = 0.5) -> None:
+    def __init__(self, frames: int, bands: int = 2, probability: float = 0.0, scale: float = 0.5) -> None:
         super().__init__()
         self.probability, self.scale = probability, scale
         self.register_buffer("basis", dct_matrix(frames), persistent=False)

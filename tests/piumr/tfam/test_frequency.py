@@ -41,10 +41,17 @@ def test_all_power_is_in_some_band():
     torch.testing.assert_close(found.square().sum(2), path.square().sum(2), rtol=1e-4, atol=1e-4)
 
 
+def test_the_second_of_two_bands_is_the_deviation():
+    path = torch.randn(3, 5, 16)
+    found = FrequencyBranch(16, bands=2).eval()(path, IDENTITY)
+    torch.testing.assert_close(found[..., 0], 4 * path.mean(2).abs(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found[..., 1], 4 * path.std(2, correction=0), rtol=1e-4, atol=1e-4)
+
+
 def test_amplitudes_do_not_see_the_direction_of_time_and_hardly_a_delay():
     time = torch.arange(16) / 16
     course = lambda delay: torch.exp(-0.5 * ((time - 0.45 - delay) / 0.08) ** 2)[None, None]  # noqa: E731
-    branch = FrequencyBranch(16).eval()
+    branch = FrequencyBranch(16, bands=4).eval()
     at, late = branch(course(0), IDENTITY), branch(course(1 / 16), IDENTITY)
     torch.testing.assert_close(branch(course(0).flip(2), IDENTITY), at, rtol=1e-4, atol=1e-4)
     assert (late - at).norm() / at.norm() < 0.3 < (course(1 / 16) - course(0)).norm() / course(0).norm()
@@ -52,7 +59,7 @@ def test_amplitudes_do_not_see_the_direction_of_time_and_hardly_a_delay():
 
 def test_the_plan_lays_the_course_first():
     path, plan = torch.randn(2, 5, 16), torch.rand(2, 16, 16) / 16
-    branch = FrequencyBranch(16).eval()
+    branch = FrequencyBranch(16, bands=4).eval()
     torch.testing.assert_close(branch(path, plan), branch(16 * path @ plan.mT, IDENTITY), rtol=1e-4, atol=1e-4)
 
 

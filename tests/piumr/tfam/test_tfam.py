@@ -72,7 +72,7 @@ def test_it_learns_what_the_network_does_not_know():
         x = torch.sin(6.3 * speed * time + phase)[:, None, :, None] + 0.3 * torch.randn(count, 4, 16, 3)
         return x, labels
 
-    tfam = TFAM(4, 16, 2)
+    tfam = TFAM(4, 16, 2, bands=4)
     optimizer = torch.optim.Adam(tfam.parameters(), 1e-2)
     for _ in range(60):
         x, labels = make(32)
