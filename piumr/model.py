@@ -112,6 +112,11 @@ class ActionNet(nn.Module):
                 raise PiumrError(f"Expected `tfam_stage` to lie in 0..{stages - 1}, but got {config.tfam_stage}.")
             channels = self.backbone.stage_channels[config.tfam_stage]
             frames = self.backbone.stage_frames(config.frames)[config.tfam_stage]
+            if frames < 2:
+                raise PiumrError(
+                    f"Expected `frames` to leave at least 2 at `tfam_stage` {config.tfam_stage}, but {config.frames} "
+                    f"leave {frames}: take more, or an earlier stage."
+                )
             try:
                 self.tfam = TFAM(channels, frames, num_classes, **config.tfam_options)
             except TypeError as error:

@@ -1,7 +1,7 @@
 """The experiments: a method, and what is different in it from the defaults.
 
 An override names a field of :class:`~piumr.training.config.TrainConfig` by its path, such as ``terms.boundary``,
-``model.tfam_stage`` or, within a field of options, ``model.tfam_options.eps``.
+``model.tfam_stage`` or, within a field of options, ``model.tfam_options.bands``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RIVALS = {name: Experiment(name) for name in ("mixstyle", "dsu", "jtt", "groupdr
 _NO_ATTENTION = {"tfam.temporal.attention": 0.0}
 
 TFAM_ABLATIONS = {
-    # no alignment: mass that follows neither the motion nor attention leaves every frame where it is
+    # no alignment: mass that follows neither the motion nor attention leaves every frame of a whole clip where it is
     "tfam-frequency": Experiment("tfam", {"model.tfam_options.mass": "uniform"}, _NO_ATTENTION),
     "tfam-no-attention": Experiment("tfam", fixed=_NO_ATTENTION),
     # no spectrum: one band of all frequencies
@@ -68,7 +68,7 @@ def _variants(method: str, options: str, values: dict[str, tuple[Any, ...]]) -> 
     }
 
 
-# values on both sides of the default, which is the experiment called by the method alone
+# other values than the default, which is the experiment called by the method alone
 TFAM_OPTIONS = {
     **_variants(
         "tfam",

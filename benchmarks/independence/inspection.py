@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gcn import downsample_valid
 from piumr.model import ActionNet
@@ -45,9 +45,9 @@ def inspect(net: ActionNet, points: Tensor, valid: Tensor) -> Features:
     for output in outputs[: place + 1]:
         valid = downsample_valid(valid, output.shape[2])
     x = outputs[place]
-    classes = max(2, net.backbone.num_classes)
-    tfam: nn.Module = net.tfam or TFAM(x.shape[1], x.shape[2], classes, **net.config.tfam_options).eval()
-    assert isinstance(tfam, TFAM)
+    tfam = net.tfam
+    if tfam is None:
+        tfam = TFAM(x.shape[1], x.shape[2], net.backbone.num_classes, **net.config.tfam_options).eval()
     alignment = tfam.align(x, valid)
     aligned = x.shape[2] * alignment.path @ alignment.plan.mT
     return Features(alignment.path, aligned, tfam.frequency(alignment.path, alignment.plan), pooled, alignment)

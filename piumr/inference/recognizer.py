@@ -35,7 +35,7 @@ class Prediction:
         probabilities: float32 (K,), summing to one; zeros where the label is None.
         class_names: K names.
         coarse: name of the label's coarse class (in MA-52 the body part), where the set has coarse classes.
-        embedding: float32 (F,), the clip's features before the classifier, where they were asked for.
+        embedding: float32 (F,), the backbone's pooled features of the clip, where they were asked for.
     """
 
     label: str | None

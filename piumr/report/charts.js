@@ -42,7 +42,7 @@ function ticks(low, high, wanted = 4) {
 
 const LOGGED = {
   loss: "training loss", accuracy: "accuracy on augmented training clips", validation_accuracy: "accuracy on validation persons",
-  transport_cost: "transport cost L_W", inconsistency: "inconsistency of the branches L_C", group_penalty: "group penalty",
+  transport_cost: "transport cost L_W", inconsistency: "inconsistency of the two looks L_C", group_penalty: "group penalty",
 };
 
 function curves(members) {

@@ -1,8 +1,8 @@
-"""Frequency branch of TFAM: amplitudes of the features' spectrum in octaves, varied in training.
+"""Frequency branch of TFAM: amplitudes of the features' spectrum in octaves.
 
-Averaging the modulus of band-pass filters over time is the first order of the scattering transform (Anden and Mallat,
-"Deep Scattering Spectrum", IEEE TSP 2014): it does not depend on when something happens, and a warp of time changes it
-little; the plain mean over time that classifiers are given is its lowest band alone. The perturbation follows ALOFT-E
+They are akin to the first order of the scattering transform (Anden and Mallat, "Deep Scattering Spectrum", IEEE TSP
+2014): what happens matters, hardly when, and a warp of time changes them little. The plain mean over time that
+classifiers are given is, but for its sign, their lowest band alone. The perturbation follows ALOFT-E
 (Guo et al., "ALOFT: A Lightweight MLP-like Architecture with Dynamic Low-frequency Transform for Domain
 Generalization", CVPR 2023), there on Fourier amplitudes of images. On the DCT of features along the canonical timeline
 both are ours.
@@ -47,7 +47,7 @@ def octaves(frames: int, most: int) -> Tensor:
     return nn.functional.one_hot(band).float()
 
 
-def perturb_amplitudes(amplitudes: Tensor, probability: float = 0.5, scale: float = 0.5) -> Tensor:
+def perturb_amplitudes(amplitudes: Tensor, probability: float, scale: float) -> Tensor:
     r"""Vary the amplitudes of each clip as much as they vary between the clips of the batch.
 
     .. math:: A' = \max(A + \kappa \, e \, \Sigma, 0)
@@ -73,9 +73,9 @@ def perturb_amplitudes(amplitudes: Tensor, probability: float = 0.5, scale: floa
 class FrequencyBranch(nn.Module):
     r"""Amplitudes of a course over time, in octaves of frequency.
 
-    .. math:: A_{cj} = \sqrt{\textstyle\sum_{k \in \text{octave } j} (B z_c)_k^2}
+    .. math:: A_{cj} = \sqrt{10^{-6} + \textstyle\sum_{k \in \text{octave } j} (B z_c)_k^2}
 
-    Perturbed in training (:func:`perturb_amplitudes`).
+    Perturbed in training where asked for (:func:`perturb_amplitudes`).
 
     Args:
         frames: T.
@@ -104,7 +104,9 @@ class FrequencyBranch(nn.Module):
         warped = self.basis.to(path.dtype) @ plan * plan.shape[1]  # the DCT of the canonical timeline, on the clock's
         power = (path @ warped.mT).square() @ self.octave.to(path.dtype)
         amplitudes = (power + _FLOOR).sqrt()
-        return perturb_amplitudes(amplitudes, self.probability, self.scale) if self.training else amplitudes
+        if not self.training or self.probability == 0:
+            return amplitudes
+        return perturb_amplitudes(amplitudes, self.probability, self.scale)
 
 
 _FLOOR = 1e-6

@@ -1,7 +1,7 @@
 """Full precision for the few small computations that half precision would spoil.
 
-Sinkhorn divides costs by a small temperature and the DCT's batch statistics are differences of near-equal numbers:
-eight bits of mantissa are too few for both, whatever the surrounding network runs in.
+A plan is made of differences of cumulative sums, and a deviation of differences of near-equal numbers: eight bits of
+mantissa are too few for both, whatever the surrounding network runs in.
 """
 
 from contextlib import AbstractContextManager, nullcontext

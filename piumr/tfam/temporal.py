@@ -34,9 +34,9 @@ class TemporalBranch(nn.Module):
         b_t &\propto b^0_t \exp(2 \tanh(w \cdot \hat f_t)) \\
         P &= \text{monotone plan}(b), \qquad z_m = M \textstyle\sum_t P_{mt} f_t, \qquad L_W = W_1(b, b^0)
 
-    f_t is the mean feature over the valid joints of frame t, f^ the same centred over the clip and scaled to unit size,
-    b^0 the mass that follows the motion (:mod:`piumr.tfam.motion_time`). w starts at zero, where the canonical timeline
-    is arc-length time.
+    f_t is the mean feature over the valid joints of frame t, f^ the same less its mean along the path, in units of the
+    clip's deviation from it, b^0 the mass that follows the motion (:mod:`piumr.tfam.motion_time`). w starts at zero,
+    where the canonical timeline is arc-length time.
 
     Args:
         channels: C.
@@ -55,7 +55,8 @@ class TemporalBranch(nn.Module):
             path, present = joint_mean(full(x), valid)
             motion = frame_mass(path, present, self.mass, self.still_share)
             mass = motion * (2 * self._interest(path, motion).tanh()).exp()
-            mass = mass / mass.sum(1, keepdim=True).clamp(min=torch.finfo(mass.dtype).tiny)
+            total = mass.sum(1, keepdim=True)
+            mass = mass / torch.where(total > 0, total, 1.0)
             plan = monotone_plan(mass, x.shape[2])
             return Alignment(path, plan, mass, arc_length_time(mass), transport_distance(mass, motion))
 
@@ -63,7 +64,7 @@ class TemporalBranch(nn.Module):
         """W . f^ (N, T)."""
         centred = path - path @ mass.unsqueeze(2)  # the mean along the path: the same for a slow and a fast execution
         size = (centred.square().sum(1) * mass).sum(1)[:, None]
-        return (self.attention @ centred) * torch.rsqrt(size + path.shape[1] * _STILL**2)
+        return (self.attention.to(path.dtype) @ centred) * torch.rsqrt(size + path.shape[1] * _STILL**2)
 
 
 _STILL = 1e-3

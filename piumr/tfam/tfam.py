@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from piumr.errors import PiumrError
 from piumr.ranks import mean_over_ranks
@@ -42,13 +43,13 @@ class TFAM(nn.Module):
         L_W &= \text{mean} \, W_1(b, b^0), \qquad L_C = \text{mean} \, (-\log \textstyle\sum_k \sqrt{p^t_k p^f_k})
 
     z^t are the network's own logits. The mean of logits is the product of two experts, p ~ sqrt(p^t p^f): large only
-    for classes on which they agree, and L_C is the logarithm of its normaliser. Since the cross-entropy of p is the
-    mean of the two cross-entropies less that distance, L_C with weight w trains each look also by itself, with a share
-    w / (1 + w) of the loss.
+    for classes on which they agree, and L_C is minus the logarithm of its normaliser. The cross-entropy of p is the
+    mean of the two looks' own less that distance, so that with weight w of L_C a plain loss is the mixture
+    (1 - w) CE(p) + w (CE(p^t) + CE(p^f)) / 2: both looks together, and each by itself.
 
     The features may come from any place in the network; in its middle there are more frames, and more to see in their
-    spectrum, than at its end. A clip without a valid frame keeps the network's logits and adds nothing to either loss.
-    In evaluation mode the module is deterministic.
+    spectrum, than at its end. A clip without a valid frame keeps the network's logits and adds nothing to L_W and L_C;
+    in training it is one of those whose statistics the norm takes. In evaluation mode the module is deterministic.
 
     Args:
         channels: C.
@@ -105,7 +106,7 @@ class TFAM(nn.Module):
         alignment = self.temporal(x, valid)
         with without_autocast(x):
             amplitudes = self.frequency(alignment.path, alignment.plan)
-            normed = self.norm(amplitudes.flatten(1).to(self.classifier.weight.dtype))
+            normed = self._normed(amplitudes.flatten(1).to(self.classifier.weight.dtype))
             second, first = full(self.classifier(self.dropout(normed))), full(logits)
             clips = None if valid is None else valid.flatten(1).any(1)  # (N,)
             if clips is not None:
@@ -122,12 +123,12 @@ class TFAM(nn.Module):
     @property
     def gate(self) -> Tensor:
         """(C, bands) factor by which each normed amplitude enters the classifier; 1 at first."""
-        assert isinstance(self.norm, nn.BatchNorm1d)
+        assert isinstance(self.norm, _BatchNorm)
         return self.norm.weight.view(self.channels, -1)
 
     def fuse(self) -> nn.Module:
         """The deployed form: without BatchNorm; called by :func:`gcn.deploy`."""
-        if isinstance(self.norm, nn.BatchNorm1d):
+        if isinstance(self.norm, _BatchNorm):
             assert self.norm.running_var is not None
             assert self.norm.running_mean is not None
             scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
@@ -136,6 +137,14 @@ class TFAM(nn.Module):
             self.classifier.weight.mul_(scale)
             self.norm = nn.Identity()
         return self
+
+    def _normed(self, rows: Tensor) -> Tensor:
+        """The norm; a single clip, which has no statistics, is normed by the running ones."""
+        norm = self.norm
+        if self.training and len(rows) == 1 and isinstance(norm, nn.BatchNorm1d):
+            return nn.functional.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        normed: Tensor = norm(rows)
+        return normed
 
     def _mean(self, values: Tensor, clips: Tensor | None) -> Tensor:
         """Mean of (N,) values over the clips that have a valid frame; 0 where none has. In training, of all ranks."""

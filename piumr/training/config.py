@@ -12,7 +12,7 @@ from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 
 Method = Literal["erm", "tfam", "girl", "piumr", "mixstyle", "dsu", "groupdro", "vrex", "jtt", "focal"]
-"""``erm`` is plain training, ``tfam`` adds the alignment module, ``girl`` the loss, ``piumr`` both; the others are
+"""``erm`` is plain training, ``tfam`` adds TFAM, ``girl`` the loss, ``piumr`` both; the others are
 methods to compare with (:mod:`piumr.rivals`), of which ``groupdro`` and ``vrex`` are told the training persons."""
 
 
@@ -65,11 +65,12 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """Weights of TFAM's losses and the arguments of GIRL (DESIGN's starting points).
+    """Weights of TFAM's losses and the arguments of GIRL; how they were chosen is in docs/method.md.
 
     Attributes:
         transport_weight: w_W, weight of the transport cost L_W.
-        consistency_weight: w_C, weight of the inconsistency L_C of TFAM's two looks.
+        consistency_weight: w_C, weight of the inconsistency L_C of TFAM's two looks, 0..1: the share of the loss in
+            which each look is trained by itself.
         groups: G, pseudo-groups.
         boundary: beta, extra weight of clips at a decision boundary.
         boundary_width: tau, margin at which that weight has fallen to a third.
@@ -95,7 +96,9 @@ class MethodConfig:
         """
         if self.groups < 1:
             raise PiumrError(f"Expected `groups` to be at least 1, but got {self.groups}.")
-        for name in ("transport_weight", "consistency_weight", "boundary", "group_penalty"):
+        if not 0 <= self.consistency_weight <= 1:
+            raise PiumrError(f"Expected `consistency_weight` to lie in 0..1, but got {self.consistency_weight}.")
+        for name in ("transport_weight", "boundary", "group_penalty"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise PiumrError(f"Expected `{name}` to be finite and not negative, but got {getattr(self, name)}.")
         if not 0 < self.boundary_width < math.inf:

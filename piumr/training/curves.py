@@ -9,7 +9,7 @@ TITLES = {
     "accuracy": "accuracy on augmented training clips",
     "validation_accuracy": "accuracy on validation persons",
     "transport_cost": "transport cost $L_W$",
-    "inconsistency": "inconsistency of the branches $L_C$",
+    "inconsistency": "inconsistency of the two looks $L_C$",
     "group_penalty": "group penalty",
 }
 

@@ -232,5 +232,5 @@ def _note(
 def _part(name: str) -> str:
     """A parameter's place in words."""
     if name.startswith(HEADS):
-        return "classifier"
+        return "TFAM's classifier" if name.startswith("tfam.") else "classifier"
     return "TFAM" if name.startswith("tfam.") else name

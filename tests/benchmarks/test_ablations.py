@@ -46,6 +46,16 @@ def test_fixed_parameters_stay_and_others_learn(data):
     assert train(data, Experiment("tfam"), indices).tfam.temporal.attention.any()
 
 
+def test_without_alignment_frames_stay_where_they_are_and_without_spectrum_there_is_one_band(data):
+    frequency, temporal = (
+        train(data, EXPERIMENTS[name], data.splits[0].train[:32]).tfam for name in ("tfam-frequency", "tfam-temporal")
+    )
+    x = torch.randn(2, frequency.channels, frequency.frames, 20)
+    torch.testing.assert_close(frequency.align(x).plan, torch.eye(8).expand(2, 8, 8) / 8)
+    assert temporal.gate.shape == (64, 1)
+    assert not torch.allclose(temporal.align(x).plan, torch.eye(8) / 8, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["girl-random-groups", "girl-person-groups"])
 def test_groups_are_what_the_experiment_says(data, name):
     indices = data.splits[0].train[::9]

@@ -13,12 +13,14 @@ from independence.tasks import load_task
 from independence.watching import GroupWatch, _information
 from scipy.stats import entropy
 
+from gcn import downsample_valid
 from piumr.data.augment import Augmentation
 from piumr.data.store import ClipStore
 from piumr.layouts import get_layout
 from piumr.model import ActionNet, ModelConfig
 from piumr.synthetic.generator import skeleton_set
 from piumr.synthetic.persons import sample_person
+from piumr.tfam.temporal import joint_mean
 from piumr.training.config import OptimConfig, TrainConfig
 from piumr.training.fit import fit
 
@@ -52,7 +54,10 @@ def test_what_is_inspected_is_what_the_network_computes(clips, stage, tfam):
         torch.testing.assert_close((logits + second) / 2, net(points, valid).logits)
     else:
         torch.testing.assert_close(logits, net(points, valid).logits)
-    torch.testing.assert_close(seen.aligned, seen.clock.shape[2] * seen.clock @ seen.alignment.plan.mT)
+    x = net.backbone.stem(net.streams(points))
+    for part in net.backbone.stages[: stage + 1]:
+        x, valid = part(x), downsample_valid(valid, part(x).shape[2])
+    torch.testing.assert_close(seen.clock, joint_mean(x, valid)[0])
     assert not torch.allclose(seen.aligned, seen.clock)
     assert not any(module._forward_hooks for module in net.modules())
 

@@ -24,7 +24,7 @@ LAYOUT = get_layout("coco-17")
 MODEL = ModelConfig(
     backbone_options={"channels": (8, 12), "depths": (1, 1), "strides": (1, 2), "dropout": 0.0},
     frames=FRAMES,
-    tfam_options={"dropout": 0.0},
+    tfam_options={"dropout": 0.0, "perturb_probability": 0.5},
 )
 
 
@@ -65,7 +65,7 @@ class Step(nn.Module):
 
 
 def trained_a_little(method):
-    """A training module whose TFAM is no identity and whose GIRL has four groups with risks; BatchNorm is fixed."""
+    """A training module whose TFAM has attention and whose GIRL has four groups with risks; BatchNorm is fixed."""
     torch.manual_seed(0)
     net = ActionNet(LAYOUT, CLASSES, 2, MODEL, tfam=method in ("tfam", "piumr")).train()
     config = TrainConfig(method, MODEL, OptimConfig(), MethodConfig(girl_warmup=0, group_penalty=2.0))

@@ -100,6 +100,18 @@ def test_joint_mean_is_over_valid_joints():
     assert joint_mean(x, None)[1] is None
 
 
+def test_a_clip_without_a_frame_has_no_mass_and_finite_gradients():
+    made, x = branch(), torch.randn(2, 16, 9, 4).requires_grad_()
+    valid = torch.ones(2, 9, 4, dtype=torch.bool)
+    valid[0] = False
+    found = made(x, valid)
+    assert not found.mass[0].any()
+    assert not found.plan[0].any()
+    sum((10 * part).sum() for part in found).backward()
+    assert x.grad.isfinite().all()
+    assert made.attention.grad.isfinite().all()
+
+
 def test_gradients_stay_bounded_where_nothing_moves():
     made = branch()
     x = (1e-4 * torch.randn(2, 16, 9, 4)).requires_grad_()

@@ -111,6 +111,13 @@ def backward(tfam, out):
     return list(tfam.parameters())
 
 
+def test_a_batch_of_one_trains_by_the_running_statistics():
+    tfam = trained(dropout=0.0)
+    x, logits, _ = batch(1)
+    expected = tfam(x, logits).logits
+    torch.testing.assert_close(tfam.train()(x, logits).logits, expected)
+
+
 def test_all_valid_is_the_same_as_no_mask():
     tfam = trained()
     x, logits, valid = batch()

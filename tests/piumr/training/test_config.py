@@ -11,7 +11,7 @@ from piumr.training.config import MethodConfig, TrainConfig
     [
         ("groups", [0, -1], [1]),
         ("transport_weight", [-0.1, math.nan, math.inf], [0]),
-        ("consistency_weight", [-0.1, math.nan], [0]),
+        ("consistency_weight", [-0.1, 1.1, math.nan], [0, 1]),
         ("boundary", [-1, math.nan], [0]),
         ("group_penalty", [-1, math.nan], [0]),
         ("boundary_width", [0, -1, math.nan], [1e-3]),
