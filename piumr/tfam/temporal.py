@@ -61,7 +61,7 @@ class TemporalBranch(nn.Module):
             return Alignment(path, plan, mass, arc_length_time(mass), transport_distance(mass, motion))
 
     def _interest(self, path: Tensor, mass: Tensor) -> Tensor:
-        """W . f^ (N, T)."""
+        """The products of w with f^ (N, T)."""
         centred = path - path @ mass.unsqueeze(2)  # the mean along the path: the same for a slow and a fast execution
         size = (centred.square().sum(1) * mass).sum(1)[:, None]
         return (self.attention.to(path.dtype) @ centred) * torch.rsqrt(size + path.shape[1] * _STILL**2)

@@ -75,6 +75,17 @@ def test_frames_out_of_range_are_refused(frames):
         ModelConfig(frames=frames)
 
 
+def test_too_few_frames_for_tfam_are_named_with_its_stage():
+    with pytest.raises(PiumrError, match=r"`frames` to leave at least 2 at `tfam_stage` 2, but 4 leave 1"):
+        ActionNet(
+            get_layout("mediapipe-33"),
+            5,
+            2,
+            ModelConfig(backbone_options=SMALL | {"strides": (1, 2, 4)}, frames=4, tfam_stage=2),
+            tfam=True,
+        )
+
+
 @pytest.mark.parametrize("options", [{"channels": "abc"}, {"depths": (1, 1)}, {"strides": (0, 1, 1)}])
 def test_wrong_stages_are_the_users_error(options):
     with pytest.raises(PiumrError, match=next(iter(options))):
