@@ -45,6 +45,13 @@ RIVALS = {name: Experiment(name) for name in ("mixstyle", "dsu", "jtt", "groupdr
     "ce": Experiment("erm", {"optim.label_smoothing": 0.0}),  # our plain training smooths labels
 }
 
+# plain training of other backbones than the one of all other experiments, which is the smallest
+BACKBONES = {
+    "microgcn-base": Experiment("erm", {"model.backbone": "microgcn-base"}),
+    "microgcn-base-fp32": Experiment("erm", {"model.backbone": "microgcn-base", "precision": "32-true"}),
+    "ctrgcn": Experiment("erm", {"model.backbone": "ctrgcn"}),
+}
+
 _NO_ATTENTION = {"tfam.temporal.attention": 0.0}
 
 TFAM_ABLATIONS = {
@@ -112,6 +119,7 @@ GROUPS: dict[str, dict[str, Experiment]] = {
     "ours": OURS,
     "rivals": RIVALS,
     "main": OURS | RIVALS,
+    "backbones": BACKBONES,
     "tfam-ablations": TFAM_ABLATIONS,
     "tfam-options": TFAM_OPTIONS,
     "girl-ablations": GIRL_ABLATIONS,
