@@ -45,7 +45,7 @@ RIVALS = {name: Experiment(name) for name in ("mixstyle", "dsu", "jtt", "groupdr
     "ce": Experiment("erm", {"optim.label_smoothing": 0.0}),  # our plain training smooths labels
 }
 
-# plain training of other backbones than the one of all other experiments, which is the smallest
+# plain training of other backbones than that of all other experiments, our smallest
 BACKBONES = {
     "microgcn-base": Experiment("erm", {"model.backbone": "microgcn-base"}),
     "microgcn-base-fp32": Experiment("erm", {"model.backbone": "microgcn-base", "precision": "32-true"}),
