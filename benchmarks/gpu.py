@@ -17,9 +17,12 @@ Run it again with --profile FILE to have the trainer's steps as a Chrome trace: 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -135,6 +138,40 @@ def calls(net: nn.Module, x: Tensor, dtype: str, training: bool) -> Callable[[],
     return train if training else infer
 
 
+def ways(
+    name: str,
+    forms: dict[bool, nn.Module],
+    batch: int,
+    dtype: str,
+    training: bool,
+    options: argparse.Namespace,
+    device: Device,
+) -> list[dict[str, Any]]:
+    """Clips per second of a network, compiled or not (the key of ``forms``), beside its bounds."""
+    net = forms[False]
+    x = torch.randn(batch, CHANNELS, options.frames, options.joints, device=options.device)
+    with Operators() as operators:
+        calls(net, x, dtype, training)()
+    flops = sum(each for each, _ in operators.work)
+    # training reads the weights twice and writes their gradients
+    held = sum(t.numel() * t.element_size() for t in [*net.parameters(), *net.buffers()])
+    once = x.numel() * x.element_size() + held * (3 if training else 1)
+    peak = device.flops[dtype]
+    row = {
+        "model": name,
+        "training": training,
+        "batch": batch,
+        "dtype": dtype,
+        "gflop_per_clip": flops / batch / 1e9,
+        "operator_megabytes_per_clip": sum(moved for _, moved in operators.work) / batch / 1e6,
+        "fused_megabytes_per_clip": once / batch / 1e6,
+        "operator_bound_clips_per_s": batch / operators.seconds(peak, device.bandwidth),
+        "fused_bound_clips_per_s": batch / max(flops / peak, once / device.bandwidth),
+    }
+    seconds = {compiled: device.seconds(calls(form, x, dtype, training)) for compiled, form in forms.items()}
+    return [{**row, "compiled": compiled, "clips_per_s": batch / taken} for compiled, taken in seconds.items()]
+
+
 def throughput(name: str, options: argparse.Namespace, device: Device) -> list[dict[str, Any]]:
     """Clips per second of one backbone in every way, beside its bounds."""
     skeleton = {"edges": [], "parents": [max(joint - 5, 0) for joint in range(options.joints)]}
@@ -145,30 +182,11 @@ def throughput(name: str, options: argparse.Namespace, device: Device) -> list[d
         forms = {False: net}
         if options.compile:
             forms[True] = torch.compile(net, dynamic=False)
-        for batch in options.batches:
-            x = torch.randn(batch, CHANNELS, options.frames, options.joints, device=options.device)
-            for dtype in DTYPES:
-                with Operators() as operators:
-                    calls(net, x, dtype, training)()
-                flops = sum(each for each, _ in operators.work)
-                # training reads the weights twice and writes their gradients
-                held = sum(t.numel() * t.element_size() for t in [*net.parameters(), *net.buffers()])
-                once = x.numel() * x.element_size() + held * (3 if training else 1)
-                peak = device.flops[dtype]
-                row = {
-                    "model": name,
-                    "training": training,
-                    "batch": batch,
-                    "dtype": dtype,
-                    "gflop_per_clip": flops / batch / 1e9,
-                    "operator_megabytes_per_clip": sum(moved for _, moved in operators.work) / batch / 1e6,
-                    "fused_megabytes_per_clip": once / batch / 1e6,
-                    "operator_bound_clips_per_s": batch / operators.seconds(peak, device.bandwidth),
-                    "fused_bound_clips_per_s": batch / max(flops / peak, once / device.bandwidth),
-                }
-                for compiled, form in forms.items():
-                    taken = device.seconds(calls(form, x, dtype, training))
-                    rows.append({**row, "compiled": compiled, "clips_per_s": batch / taken})
+        for batch, dtype in itertools.product(options.batches, DTYPES):
+            try:
+                rows += ways(name, forms, batch, dtype, training, options, device)
+            except torch.OutOfMemoryError:
+                print(f"{name}, batch {batch}, {dtype}, {training=}: out of memory, left out", file=sys.stderr)
     return rows
 
 
@@ -262,7 +280,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--joints", type=int, default=52)
     parser.add_argument("--clips", type=int, default=11250, help="of the set that an epoch is measured on")
-    parser.add_argument("--epochs", type=int, default=5, help="further epochs that are timed")
+    parser.add_argument("--epochs", type=int, default=5, help="further epochs that are timed; 0 leaves them out")
     parser.add_argument("--epoch-batch", type=int, default=128)
     parser.add_argument("--method", default="erm", choices=("erm", "tfam", "girl", "piumr"))
     parser.add_argument("--precision", default="auto", choices=("auto", "32-true", "bf16-mixed"), help="of the epoch")
@@ -277,29 +295,29 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")  # TF32, as trainings on a GPU commonly run
     device = Device(options.device, options.size, options.seconds)
     store = made_up_set(options)
-    report = {
+    report: dict[str, Any] = {
         "device": {
             "name": torch.cuda.get_device_name() if options.device == "cuda" else platform.processor(),
             "gigabytes_per_s": device.bandwidth / 1e9,
             "teraflops": {key: flops / 1e12 for key, flops in device.flops.items()},
         },
-        "throughput": [row for name in options.models for row in throughput(name, options, device)],
-        "epochs": [
-            epoch_seconds(name, compiled, store, options)
-            for name in options.models
-            for compiled in ((False, True) if options.compile else (False,))
-        ],
+        "throughput": [],
+        "epochs": [],
         "options": {key: value for key, value in vars(options).items() if not isinstance(value, Path)},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "lightning")}},
+        "load": {"before": os.getloadavg()},
     }
+    for name in options.models:
+        report["throughput"] += throughput(name, options, device)
+        if options.epochs:
+            ways_to_run = (False, True) if options.compile else (False,)
+            report["epochs"] += [epoch_seconds(name, compiled, store, options) for compiled in ways_to_run]
+        report["load"]["after"] = os.getloadavg()
+        if options.out:  # what is measured stays, whatever comes
+            options.out.write_text(json.dumps(report, indent=2) + "\n")
     if options.profile:
         trace(options.models[0], store, options)
-    text = json.dumps(report, indent=2)
-    if options.out:
-        options.out.write_text(text + "\n")
-        print(table(report))
-    else:
-        print(text)
+    print(table(report) if options.out else json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

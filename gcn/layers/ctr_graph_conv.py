@@ -103,7 +103,8 @@ def refined_sum(
     """Convolve, and sum over subsets and neighbours by a topology for each clip and channel.
 
     One subset after the other: what three at once make leaves the cache, and the copies that bring it into one product
-    cost more than the calls they save.
+    cost more than the calls they save. xi is repeated for every clip: as a single matrix, torch would multiply it from
+    the other side, and copy what goes in and what comes out.
 
     Args:
         x: (N, C_in, T, V).
@@ -119,11 +120,12 @@ def refined_sum(
     N, _, T, V = x.shape
     K, C, narrow = refine.shape
     assert project.bias is not None
-    psi, phi = embedded.chunk(2, dim=1)
-    correlation = torch.tanh(psi[..., :, None] - phi[..., None, :]).reshape(N, K, narrow, V * V)
+    psi, phi = embedded.reshape(N, 2, K, narrow, V).unbind(1)
     h = None if around is None else around.reshape(N * C, T, V)
     for k, (weight, bias) in enumerate(zip(project.weight.chunk(K), project.bias.chunk(K), strict=True)):
-        topology = torch.matmul(refine[k], correlation[:, k]).reshape(N, C, V, V) + base[k]
+        correlation = (psi[:, k, :, :, None] - phi[:, k, :, None, :]).tanh_().reshape(N, narrow, V * V)
+        topology = torch.bmm(refine[k].expand(N, C, narrow), correlation).reshape(N, C, V, V)
+        topology = topology + base[k].to(topology.dtype)
         left, right = F.conv2d(x, weight, bias).reshape(N * C, T, V), topology.reshape(N * C, V, V)
         h = torch.bmm(left, right) if h is None else torch.baddbmm(h, left, right)
     assert h is not None

@@ -129,16 +129,17 @@ class StyleGroups(nn.Module):
         it would stay alone: in many dimensions every sample is nearer to a mean than to another sample.)
         """
         even = self.group_count.mean().clamp(min=1.0)
-        dead = (self.group_count.squeeze(1) < _DEAD * even).nonzero().squeeze(1)
-        if len(dead) == 0:
+        dead = self.group_count < _DEAD * even  # (G, 1)
+        if dead.device.type == "cpu" and not dead.any():  # on a GPU, to ask is to wait
             return
-        chosen = z[torch.randint(len(z), (len(dead),), device=z.device)]
+        chosen = z[torch.randint(len(z), (self.groups,), device=z.device)]
         if world_size() > 1:
             dist.broadcast(chosen, src=0)
-        largest = self.centroids[self.group_count.argmax()]
+        largest = self.centroids[self.group_count.argmax(0)]  # (1, D)
         centroid = largest + nn.functional.normalize(chosen - largest, dim=1)
-        self.group_count[dead] = 2 * _DEAD * even  # light, so that it follows its first members
-        self.group_sum[dead] = centroid * self.group_count[dead]
+        count = 2 * _DEAD * even  # light, so that it follows its first members
+        self.group_count.copy_(torch.where(dead, count, self.group_count))
+        self.group_sum.copy_(torch.where(dead, centroid * count, self.group_sum))
 
 
 _TINY = 1e-6

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
@@ -18,7 +19,8 @@ from piumr.training.module import ActionModule
 class FiniteLoss(Callback):
     """Checks the loss of every batch, before a further one makes its trace cold.
 
-    On a GPU the loss of a batch is looked at after the next one: by then it is there, and nothing waits for it.
+    On a GPU whether a loss is finite is asked for at once and looked at after the next batch: by then the answer has
+    come by itself, and work that was asked for in the meantime goes on.
 
     Args:
         data: knows which clips a batch is made of.
@@ -50,7 +52,8 @@ class FiniteLoss(Callback):
         """
         assert isinstance(pl_module, ActionModule)
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        step = _Step(loss.detach(), pl_module.logits, batch.points, self.data.drawn, trainer.current_epoch, batch_idx)
+        made_of = pl_module.logits, batch.points, self.data.drawn
+        step = _Step(loss.detach(), *made_of, trainer.current_epoch, batch_idx, *_ask(loss))
         due = self._last if self.late else step
         self._last = step
         if due is not None:
@@ -66,7 +69,9 @@ class FiniteLoss(Callback):
             self._check(self._last)
 
     def _check(self, step: _Step) -> None:
-        if step.loss.isfinite():
+        if step.answered is not None:
+            step.answered.synchronize()
+        if step.finite:
             return
         where = (
             f"Expected a finite loss, but got {step.loss.item()} in batch {step.batch + 1} of epoch {step.epoch + 1}"
@@ -85,6 +90,16 @@ class FiniteLoss(Callback):
         return few([self.names[i] if self.names else f"clip {i}" for i in indices])
 
 
+def _ask(loss: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+    """Whether a loss is finite, a bool on the CPU, and when it will be there; None where it is."""
+    finite = loss.detach().isfinite().to("cpu", non_blocking=True)
+    if loss.device.type != "cuda":
+        return finite, None
+    answered = torch.cuda.Event()
+    answered.record()
+    return finite, answered
+
+
 class _Step(NamedTuple):
     """What is kept of a batch until it is looked at."""
 
@@ -94,3 +109,5 @@ class _Step(NamedTuple):
     indices: Tensor
     epoch: int
     batch: int
+    finite: Tensor
+    answered: torch.cuda.Event | None

@@ -69,6 +69,27 @@ def test_it_writes_every_figure(benchmark, tmp_path, monkeypatch, capsys):
     assert report["versions"]["torch"] == torch.__version__
 
 
+def test_what_does_not_fit_into_the_memory_is_left_out(benchmark, tmp_path, monkeypatch, capsys):
+    measure = benchmark.ways
+
+    def limited(name, forms, batch, *others):
+        if batch == 2:
+            raise torch.OutOfMemoryError
+        return measure(name, forms, batch, *others)
+
+    monkeypatch.setattr(benchmark, "ways", limited)
+    out = tmp_path / "gpu.json"
+    command = "gpu.py --device cpu --models microgcn-nano --batches 1 2 --frames 8 --joints 5 --clips 6 --epochs 0"
+    monkeypatch.setattr("sys.argv", f"{command} --no-compile --seconds 0.001 --size 16 --out {out}".split())
+    precision = torch.get_float32_matmul_precision()
+    benchmark.main()
+    torch.set_float32_matmul_precision(precision)
+    report = json.loads(out.read_text())
+    assert [row["batch"] for row in report["throughput"]] == 4 * [1]
+    assert report["epochs"] == []
+    assert capsys.readouterr().err.count("batch 2, fp32") == 2
+
+
 def test_without_a_gpu_it_says_so(benchmark, monkeypatch):
     monkeypatch.setattr("sys.argv", ["gpu.py"])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
