@@ -132,12 +132,12 @@ def _train(jobs: list[Job], arguments: argparse.Namespace, rows: list[Row]) -> i
     """Train in worker processes of one thread each and keep every result at once; the number of failures."""
     print(f"{len(jobs)} trainings to do", file=sys.stderr)
     failed, started = 0, time.monotonic()
-    todo = Counter(job.key.task for job in jobs)
+    todo = Counter((job.key.task, job.key.experiment) for job in jobs)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(arguments.workers, start_worker) as pool:
         for count, row in enumerate(pool.imap_unordered(run, jobs), start=1):
             key = key_of(row)
-            todo[key.task] -= 1
+            todo[key.task, key.experiment] -= 1
             head = f"[{count}/{len(jobs)}] {key.task} {key.experiment}, seed {key.seed}, fold {key.fold}"
             if "error" in row:
                 failed += 1
@@ -152,12 +152,18 @@ def _train(jobs: list[Job], arguments: argparse.Namespace, rows: list[Row]) -> i
     return failed
 
 
-def _seconds_left(todo: Counter[str], rows: list[Row]) -> float:
-    """Expected seconds of one worker for what is to do, from the median training of each task so far."""
-    typical = {
-        task: float(np.median([row["seconds"] for row in rows if row["task"] == task] or [0.0])) for task in todo
-    }
-    return sum(count * typical[task] for task, count in todo.items())
+def _seconds_left(todo: Counter[tuple[str, str]], rows: list[Row]) -> float:
+    """Expected seconds of one worker for what is to do.
+
+    By the median training of each experiment on each task so far, of all on the task where it has had none there.
+    """
+
+    def typical(task: str, experiment: str) -> float:
+        there = [row for row in rows if row["task"] == task]
+        same = [row for row in there if row["experiment"] == experiment]
+        return float(np.median([row["seconds"] for row in same or there] or [0.0]))
+
+    return sum(count * typical(*what) for what, count in todo.items() if count)
 
 
 def _order(row: Row) -> tuple[int, int]:

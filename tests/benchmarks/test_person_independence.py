@@ -1,5 +1,6 @@
 import json
 import sys
+from collections import Counter
 
 import person_independence
 import pytest
@@ -47,3 +48,12 @@ def test_a_run_goes_on_where_it_was_stopped(monkeypatch, capsys, tmp_path, share
     code, said = call(monkeypatch, capsys, *asked)
     assert "0 trainings to do" in said.err
     assert {json.loads(line)["experiment"] for line in out.open()} == {"short", "both"}
+
+
+def test_the_time_left_is_judged_by_the_same_experiment_and_else_by_the_task():
+    past = [("utd", "erm", 10), ("utd", "erm", 30), ("utd", "ctrgcn", 800), ("msr", "erm", 5)]
+    rows = [{"task": task, "experiment": name, "seconds": seconds} for task, name, seconds in past]
+    left = person_independence._seconds_left
+    assert left(Counter({("utd", "erm"): 3}), rows) == 60
+    assert left(Counter({("utd", "ctrgcn"): 2, ("msr", "erm"): 1}), rows) == 1605
+    assert left(Counter({("utd", "girl"): 1, ("signs", "erm"): 4}), rows) == 30
