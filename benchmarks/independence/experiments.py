@@ -45,8 +45,9 @@ RIVALS = {name: Experiment(name) for name in ("mixstyle", "dsu", "jtt", "groupdr
     "ce": Experiment("erm", {"optim.label_smoothing": 0.0}),  # our plain training smooths labels
 }
 
-# plain training of other backbones than that of all other experiments, our smallest
+# plain training of other backbones than that of all other experiments, our smallest, and of other forms
 BACKBONES = {
+    "microgcn-nano-channels-last": Experiment("erm", {"channels_last": True}),
     "microgcn-base": Experiment("erm", {"model.backbone": "microgcn-base"}),
     "microgcn-base-fp32": Experiment("erm", {"model.backbone": "microgcn-base", "precision": "32-true"}),
     "ctrgcn": Experiment("erm", {"model.backbone": "ctrgcn"}),
