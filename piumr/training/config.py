@@ -30,7 +30,7 @@ class OptimConfig:
         batch_size: clips in a batch, shared among the devices.
         learning_rate: peak rate.
         weight_decay: of AdamW.
-        warmup_epochs: epochs of linear warm-up.
+        warmup_epochs: epochs of linear warm-up, not necessarily whole ones.
         label_smoothing: of the cross-entropy, 0..1.
         ema_epochs: time constant of the weights' moving average, epochs; 0 takes the last weights as they are.
         gradient_clip: largest norm of the gradient.
@@ -40,7 +40,7 @@ class OptimConfig:
     batch_size: int = 32
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
-    warmup_epochs: int = 3
+    warmup_epochs: float = 3
     label_smoothing: float = 0.1
     ema_epochs: float = 1.0
     gradient_clip: float = 5.0

@@ -200,8 +200,10 @@ def _after_a_first_training(
     first = fit(store, train, plain, stop_after=until, names=names, classes=classes, callbacks=callbacks)
     wrong = predict(first.net, store, train).argmax(1) != store.labels[torch.as_tensor(train)].cpu()
     again = method.second_set(train, wrong.numpy())
-    epochs = method.second_epochs(config.optim.epochs, train, again)
-    return replace(plain, optim=replace(config.optim, epochs=epochs)), again
+    optim, epochs = config.optim, method.second_epochs(config.optim.epochs, train, again)
+    share = epochs / optim.epochs  # its epochs are longer: what is told in epochs becomes fewer of them, not more steps
+    warmup, average = share * optim.warmup_epochs, share * optim.ema_epochs
+    return replace(plain, optim=replace(optim, epochs=epochs, warmup_epochs=warmup, ema_epochs=average)), again
 
 
 class _History(Callback):

@@ -9,7 +9,7 @@ from piumr.data.batches import ClipBatches
 from piumr.errors import PiumrError
 from piumr.model import ModelConfig
 from piumr.training.config import MethodConfig, OptimConfig, TrainConfig
-from piumr.training.fit import fit, make_net, predict
+from piumr.training.fit import fit, make_net, make_trainer, predict
 from piumr.training.module import ActionModule
 
 SMALL = {"channels": (16, 32, 32), "depths": (1, 1, 1), "strides": (1, 2, 1), "groups": 4}
@@ -97,6 +97,21 @@ def test_jtt_sees_its_errors_more_often_in_as_many_steps(store, split, monkeypat
     counts = np.bincount(torch.cat(seen).numpy(), minlength=len(store))[split.train]
     epochs = round(6 * n / (n + 6))
     assert counts.tolist() == [1 + 7 * epochs, *[1 + epochs] * (n - 1)]
+
+
+def test_jtt_warms_up_and_averages_over_as_many_steps_as_plain_training(store, split, monkeypatch):
+    wrong = torch.nn.functional.one_hot((store.labels[torch.from_numpy(split.train)] + 1) % 3, 3).float()
+    monkeypatch.setattr("piumr.training.fit.predict", lambda net, store, indices: wrong)
+    configs = []
+    monkeypatch.setattr(
+        "piumr.training.fit.make_trainer", lambda *given: (configs.append(given[0]), make_trainer(*given))[1]
+    )
+    optim = replace(CONFIG.optim, epochs=12, warmup_epochs=3)
+    fit(store, split.train, replace(CONFIG, method="jtt", optim=optim, terms=MethodConfig(rival_options={"factor": 6})))
+    second = configs[-1].optim
+    # all clips are wrong, so that an epoch is six times as long
+    assert (second.epochs, second.warmup_epochs) == (2, 0.5)
+    assert second.ema_epochs == pytest.approx(optim.ema_epochs / 6)
 
 
 def test_a_wrong_option_of_a_rival_is_one_line(store, split):
