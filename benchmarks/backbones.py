@@ -13,7 +13,8 @@ the load of the machine. The README's table is made from it.
     python benchmarks/backbones.py --device cuda --dtype bf16 --batch 256
     python benchmarks/backbones.py --peer my_module:make
 
-A peer's factory is called as make(num_joints=, frames=, num_classes=) and returns a module of (N, 3, T, V).
+A peer's module is looked for in the current folder too. Its factory is called as make(num_joints=, frames=,
+num_classes=) and returns a module of (N, 3, T, V).
 """
 
 from __future__ import annotations
@@ -164,6 +165,17 @@ def check_same(name: str, net: nn.Module, other: nn.Module, x: Tensor) -> None:
         raise SystemExit(f"Expected the forms of {name} to compute the same, but they differ by {difference:.1e}.")
 
 
+def load_peer(name: str) -> Callable[..., nn.Module]:
+    """The factory ``module:name``, from the current folder or from what is installed."""
+    module, _, factory = name.partition(":")
+    sys.path.append(str(Path.cwd()))
+    try:
+        found: Callable[..., nn.Module] = getattr(importlib.import_module(module), factory)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SystemExit(f"Expected --peer to name a factory as MODULE:NAME, but got {name!r}: {error}.") from None
+    return found
+
+
 def make_cases(options: argparse.Namespace) -> tuple[dict[str, Case], dict[str, Any]]:
     """The models, and what they cost."""
     example = torch.randn(1, CHANNELS, options.frames, options.joints)
@@ -179,10 +191,7 @@ def make_cases(options: argparse.Namespace) -> tuple[dict[str, Case], dict[str, 
             check_same(key, net, inference, example)
             cases[key] = inference, training
     for peer in options.peer:
-        module, _, factory = peer.partition(":")
-        net = getattr(importlib.import_module(module), factory)(
-            num_joints=options.joints, frames=options.frames, num_classes=CLASSES
-        )
+        net = load_peer(peer)(num_joints=options.joints, frames=options.frames, num_classes=CLASSES)
         costs[peer] = gcn.network_cost(net, example)._asdict()
         cases[peer] = net, copy.deepcopy(net)
     # what another one's model needs to be exported is not known

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from independence import pictures
 from independence.ablations import ablate
-from independence.experiments import Experiment, parse_experiment, settings
+from independence.experiments import OF_RIVALS, Experiment, parse_experiment, settings
 from independence.factors import PERSONS, SEED, TAKE, as_batch, movements
 from independence.inspection import inspect
 from independence.results import code_digest
@@ -81,7 +81,8 @@ def diagnose(data: TaskData, method: Experiment, seed: int, out: Path) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     split = data.splits[0]
-    plain = Experiment("erm", {k: v for k, v in method.overrides.items() if k.startswith(("optim", "augmentation"))})
+    # the same network and schedule; what only TFAM or GIRL use says nothing to it
+    plain = Experiment("erm", {path: v for path, v in method.overrides.items() if not path.startswith(OF_RIVALS)})
     numbers: dict[str, Any] = {"task": data.task.title, "split": split.name, "seed": seed, "code": code_digest()}
     nets: dict[str, ActionNet] = {}
     watch = GroupWatch(data.store, split.train)

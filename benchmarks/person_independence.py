@@ -53,6 +53,7 @@ def main() -> int:
     if not kept:
         print(f"No results of version {arguments.version!r} in {arguments.out}.", file=sys.stderr)
         return 1
+    print(_provenance(kept), file=sys.stderr)
     found = collect(sorted(kept, key=_order))
     parts = [table(found), comparison_table(found, arguments.baseline)]
     if arguments.persons:
@@ -67,7 +68,7 @@ def _arguments() -> argparse.Namespace:
     names = [*GROUPS, *EXPERIMENTS, FLOOR]
     parser.add_argument("--out", type=Path, required=True, help="results, JSON lines, appended to")
     parser.add_argument("--data", type=Path, help="folder of the real skeleton sets")
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, help="default: all, with --inner those with inner folds")
     parser.add_argument("--experiments", nargs="*", choices=names, metavar="NAME", help=f"among {', '.join(names)}")
     parser.add_argument(
         "--set", nargs="+", action="append", default=[], metavar="NAME KEY=VALUE", help="an experiment of one's own"
@@ -80,7 +81,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--table", action="store_true", help="train nothing")
     parser.add_argument("--baseline", default=BASELINE, metavar="NAME", help="what the others are compared with")
     parser.add_argument("--persons", action="store_true", help="also a table of every task's persons")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.tasks is None:
+        arguments.tasks = [name for name, task in TASKS.items() if not (arguments.inner and task.second)]
+    return arguments
 
 
 def _experiments(arguments: argparse.Namespace) -> dict[str, Experiment]:
@@ -109,10 +113,6 @@ def _missing(arguments: argparse.Namespace, experiments: dict[str, Experiment], 
     }
     check_settings(rows, now, version, inner)
     done = {key_of(row) for row in rows}
-    code = code_digest()
-    others = Counter(row["code"] for row in rows if row["version"] == version and row["code"] != code)
-    if others:
-        print(f"{others.total()} trainings of version {version!r} were made by other code than now", file=sys.stderr)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     keys = [
         (Key(version, inner, task, name, seed, fold), made)
@@ -164,6 +164,15 @@ def _seconds_left(todo: Counter[tuple[str, str]], rows: list[Row]) -> float:
         return float(np.median([row["seconds"] for row in same or there] or [0.0]))
 
     return sum(count * typical(*what) for what, count in todo.items() if count)
+
+
+def _provenance(rows: list[Row]) -> str:
+    """What made the trainings of a table, where it is not all one: code, torch and device."""
+    code = code_digest()
+    makers = Counter(
+        f"{'this' if row['code'] == code else 'other'} code, torch {row['torch']}, {row['device']}" for row in rows
+    )
+    return "Trainings: " + "; ".join(f"{count} by {maker}" for maker, count in makers.most_common())
 
 
 def _order(row: Row) -> tuple[int, int]:

@@ -97,7 +97,8 @@ class Backbone(nn.Module):
 
         Args:
             features: output of :meth:`forward_features`.
-            valid: bool (N, T, V) at any stage's number of frames, or None.
+            valid: bool (N, T, V) at any stage's number of frames, or None. That of the clip stands for the last
+                stage's exactly where T is a multiple of all strides together; :meth:`forward` takes it there by stages.
             pre_logits: return the pooled features (N, F) instead of logits (N, K).
         """
         if valid is not None:
@@ -107,4 +108,8 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits (N, num_classes) of clips (N, C, T, V)."""
-        return self.forward_head(self.forward_features(x), valid)
+        features = self.forward_features(x)
+        if valid is not None:
+            for frames in self.stage_frames(valid.shape[1]):
+                valid = downsample_valid(valid, frames)
+        return self.forward_head(features, valid)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from piumr.data.batches import EVALUATION_BATCH
 from piumr.data.store import ClipStore
+from piumr.girl import StyleGroups
 from piumr.training.module import ActionModule
 
 
@@ -20,7 +21,8 @@ class GroupWatch(Callback):
 
     ``rows`` has for each epoch: ``epoch`` from 1; ``sizes`` and ``risks`` of the groups (None where a group has none
     yet); and with the groups ``person`` and ``label``: mutual information in nats and, as ``.._adjusted``, corrected
-    for chance (0 for random groups, 1 for groups that are the persons or classes).
+    for chance (0 for random groups, 1 for groups that are the persons or classes). Groups that an ablation put in
+    GIRL's place are not watched.
 
     Args:
         store: all clips.
@@ -37,7 +39,7 @@ class GroupWatch(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Group and measure."""
         assert isinstance(pl_module, ActionModule)
-        if pl_module.girl is None:
+        if pl_module.girl is None or not isinstance(pl_module.girl.style_groups, StyleGroups):
             return
         pl_module.eval()
         groups = pl_module.girl.style_groups(self._styles(pl_module), self.labels).cpu().numpy()

@@ -110,7 +110,11 @@ class ActionModule(lightning.LightningModule):
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW without decay of norms, biases and adjacencies; linear warm-up, then cosine to zero, by step."""
+        """AdamW; linear warm-up, then cosine to zero, by step.
+
+        Only matrices and two-dimensional kernels decay: no norms, biases and adjacencies, nor the one-dimensional
+        kernels by which a clip refines its adjacencies.
+        """
         optim = self.config.optim
         decayed: list[nn.Parameter] = []
         plain: list[nn.Parameter] = []

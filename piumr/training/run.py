@@ -114,7 +114,7 @@ def train_run(
         console.print(inherit(net, job.store.layout, job.clips.class_names, job.config).note)
     make_module(net, job.store, job.split.train, job.config)  # refuses what cannot be trained, before any file is there
     if select == "persons":
-        inner_folds(job.clips, job.split.train)
+        inner_folds(job.clips, job.split.train, job.config.method)
     record: dict[str, Any]
     if resume:
         assert out is not None

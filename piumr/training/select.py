@@ -13,7 +13,7 @@ from piumr.data.folds import PersonFolds
 from piumr.data.splits import Split
 from piumr.data.store import ClipStore
 from piumr.errors import PiumrError
-from piumr.training.config import TrainConfig
+from piumr.training.config import Method, TrainConfig
 from piumr.training.fit import fit
 from piumr.training.stopping import TimeLimit, early_stopping
 
@@ -45,10 +45,10 @@ def select_epochs(
         limit: when to give up.
 
     Raises:
-        PiumrError: if there are fewer than two training persons, or time is over.
+        PiumrError: if there are fewer than two training persons, time is over, or the method trains twice.
     """
     watching: list[Callback] = [] if limit is None else [limit]
-    inner = inner_folds(clips, train)
+    inner = inner_folds(clips, train, config.method)
     curves = []
     for number, split in enumerate(inner):
         console.print(f"Selecting the number of epochs: person fold {number + 1} of {len(inner)}")
@@ -69,12 +69,17 @@ def select_epochs(
     return best_epoch(np.mean([np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves], axis=0))
 
 
-def inner_folds(clips: ClipTable, train: np.ndarray) -> list[Split]:
-    """Person folds inside the training clips, as positions in ``train``.
+def inner_folds(clips: ClipTable, train: np.ndarray, method: Method) -> list[Split]:
+    """Person folds inside the training clips, as positions in ``train``, to select the epochs of a method by.
 
     Raises:
-        PiumrError: if there are fewer than two training persons.
+        PiumrError: if there are fewer than two training persons, or the method trains twice.
     """
+    if method == "jtt":
+        raise PiumrError(
+            "Expected a method that trains once for --select persons, but got 'jtt', whose second training has epochs "
+            "of its own length: use --select last."
+        )
     if clips.persons is None:
         raise PiumrError("Expected known persons for --select persons, but this set has none: use --select last.")
     trained = clips.subset(train)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from diagnosis import align, diagnose, distances
 from independence import factors as person_factors
+from independence.ablations import ablate
 from independence.experiments import Experiment
 from independence.factors import FACTORS, PLACES, as_batch, clips_with, movements
 from independence.inspection import inspect
@@ -116,6 +117,16 @@ def test_groups_are_watched_after_every_epoch():
     assert all(sum(row["sizes"]) == 16 and len(row["risks"]) == config.terms.groups for row in watch.rows)
 
 
+def test_groups_of_an_ablation_are_not_watched():
+    clips = skeleton_set(clips_with(FACTORS["speed"], 1.0, 4)).in_layout(LAYOUT)
+    store, train = ClipStore.pack(clips, 16), np.arange(16)
+    model = ModelConfig(backbone="microgcn-nano", backbone_options=STAGES, frames=16)
+    config = TrainConfig("girl", model, OptimConfig(epochs=1, batch_size=8), augmentation=Augmentation(mirror=0))
+    watch = GroupWatch(store, train)
+    fit(store, train, config, callbacks=[*ablate(Experiment("girl", groups="persons")), watch])
+    assert watch.rows == []
+
+
 def test_aligned_courses_are_the_projection_of_the_courses(clips):
     net = make_net()
     points, valid = as_batch(clips, LAYOUT, 16)
@@ -133,12 +144,15 @@ def test_aligned_courses_are_the_projection_of_the_courses(clips):
 @pytest.mark.slow
 def test_a_diagnosis_is_pictures_and_numbers(shared_data, tmp_path):
     data = load_task("msr", shared_data / "skeletons")
-    diagnose(data, Experiment("piumr", {"optim.epochs": 2}), 0, tmp_path)
+    changes = {"optim.epochs": 2, "model.tfam_stage": 0, "terms.boundary": 0.5}
+    diagnose(data, Experiment("piumr", changes), 0, tmp_path)
     for name in ("alignment", "gates", "groups", "margins"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     numbers = json.loads((tmp_path / "diagnosis.json").read_text())
     assert len(numbers["groups"]) == 2
-    assert numbers["erm"]["settings"]["optim.epochs"] == 2
+    plain, method = numbers["erm"]["settings"], numbers["piumr"]["settings"]
+    assert {name for name in method if name not in plain or method[name] != plain[name]} >= {"method", "terms.boundary"}
+    assert all(plain[name] == method[name] for name in plain if name != "method")  # but for the method all is the same
     assert len(numbers["piumr"]["margin_deciles"]) == 11
     assert len(numbers["apart"]) == 20
     assert numbers["apart_mean"][0] == pytest.approx(np.mean([before for before, _ in numbers["apart"].values()]))

@@ -28,6 +28,21 @@ def test_there_is_no_table_without_results(monkeypatch, capsys, tmp_path):
     assert "No results of version 'dev'" in said.err
 
 
+def test_without_tasks_all_are_meant_that_can_be(monkeypatch):
+    asked = []
+    for words in ([], ["--inner"]):
+        monkeypatch.setattr(sys, "argv", ["person_independence.py", "--out", "x", *words])
+        asked.append(person_independence._arguments().tasks)
+    assert set(asked[0]) - set(asked[1]) == {"utd-loso"}
+
+
+def test_a_table_says_what_made_its_trainings():
+    rows = [{"code": person_independence.code_digest(), "torch": "2.1", "device": "cpu"}] * 2
+    rows.append({"code": "0", "torch": "2.0", "device": "gpu"})
+    said = person_independence._provenance(rows)
+    assert said == "Trainings: 2 by this code, torch 2.1, cpu; 1 by other code, torch 2.0, gpu"
+
+
 def test_rivals_and_ablations_do_not_run_on_a_second_protocol():
     assert not person_independence._belongs("mixstyle", "utd-loso")
     assert not person_independence._belongs("tfam-temporal", "utd-loso")

@@ -79,6 +79,16 @@ def test_missing_joints_do_not_enter_the_pooling(name):
     assert not torch.allclose(model.forward_head(features), model.forward_head(changed))
 
 
+def test_a_mask_follows_the_frames_stage_by_stage(name):
+    model = create(name, strides=(2, 2, 2)).eval()
+    torch.nn.init.normal_(model.classifier.weight)
+    x = torch.randn(1, 3, 9, 5)  # 9 frames become 5, 3 and 2: the last two stand for the first eight and the ninth
+    valid = torch.ones(1, 9, 5, dtype=torch.bool)
+    valid[:, 8] = False
+    first = model.forward_features(x)[:, :, :1].mean(dim=(2, 3))
+    torch.testing.assert_close(model(x, valid), model.classifier(first))
+
+
 def test_reset_classifier(name):
     model = create(name).eval()
     x = torch.randn(2, 3, 8, 5)

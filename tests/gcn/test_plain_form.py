@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,8 @@ def test_the_benchmark_writes_what_it_promises(benchmark, tmp_path, monkeypatch,
     monkeypatch.setattr(benchmark, "SWEEP_JOINTS", (3, 5))
     command += ["--rounds", "1", "--batch", "2", "--frames", "8", "--joints", "7", "--threads", "1"]
     monkeypatch.setattr("sys.argv", command)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)  # where a peer's module lies
+    monkeypatch.setattr("sys.path", [*sys.path])
     benchmark.main()
     printed = capsys.readouterr().out
     report = json.loads(out.read_text())
@@ -78,6 +80,13 @@ def test_the_benchmark_writes_what_it_promises(benchmark, tmp_path, monkeypatch,
     monkeypatch.setattr("sys.argv", ["backbones.py", "--table", str(out)])
     benchmark.main()
     assert capsys.readouterr().out == printed  # the table is made from the file alone
+
+
+@pytest.mark.parametrize("name", ["nothing_of_this_name:make", "json:make", ":make", "json"])
+def test_a_peer_that_is_not_there_is_one_line(benchmark, monkeypatch, name):
+    monkeypatch.setattr("sys.path", [*sys.path])
+    with pytest.raises(SystemExit, match=f"MODULE:NAME, but got '{name}'"):
+        benchmark.load_peer(name)
 
 
 def test_what_is_exported_computes_the_same(benchmark):

@@ -59,5 +59,10 @@ def test_selection_gives_up_when_time_is_over(toy_set, store, split, quiet):
         select_epochs(toy_set, store, split.train, CONFIG, quiet, limit=TimeLimit(timedelta(microseconds=1)))
 
 
+def test_epochs_are_not_selected_for_a_method_that_trains_twice(toy_set, store, split, quiet):
+    with pytest.raises(PiumrError, match="trains once for --select persons, but got 'jtt'"):
+        select_epochs(toy_set, store, split.train, replace(CONFIG, method="jtt"), quiet)
+
+
 def test_selection_with_patience_stays_within_the_schedule(toy_set, store, split, quiet):
     assert 1 <= select_epochs(toy_set, store, split.train, CONFIG, quiet, patience=1) <= 6
