@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from piumr.model import ActionNet, ModelConfig
 from pose_extract.atomic import atomic_write
 
 FORMAT = 1
+
+UNREADABLE = (
+    *(RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, TypeError, AssertionError),
+    *(LookupError, AttributeError, struct.error),
+)
+"""What torch raises where a file is no checkpoint: its unpickler takes the opcodes of any bytes as they come."""
 
 
 def save_checkpoint(path: Path, net: ActionNet, card: ModelCard) -> None:
@@ -46,7 +53,7 @@ def load_checkpoint(path: Path) -> tuple[ActionNet, ModelCard]:
         raise PiumrError(f"Expected a trained run with a checkpoint.pt, but there is no file {str(path)!r}.")
     try:
         saved: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError):
+    except UNREADABLE:
         raise PiumrError(f"Expected {str(path)!r} to be a PIUmr checkpoint, but it cannot be read as one.") from None
     if not isinstance(saved, dict) or "format" not in saved:
         raise PiumrError(

@@ -1,16 +1,20 @@
-"""What an experiment changes that no option does: parameters held at a value, and other groups in GIRL's place."""
+"""What an experiment changes that no option does: parameters held at a value, other groups, one look that decides."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from independence.experiments import Experiment
 from piumr.data.batches import Batch, ClipBatches
+from piumr.data.store import ClipStore
+from piumr.model import ActionNet
+from piumr.training.fit import predict
 from piumr.training.module import ActionModule
 
 
@@ -94,6 +98,26 @@ class GroupByPerson(Callback):
         assert batch.persons is not None
         self.groups.persons = batch.persons
 
+
+@torch.inference_mode()
+def decide_by(net: ActionNet, store: ClipStore, indices: np.ndarray, look: str) -> Tensor:
+    """Logits (N, K) of one look of TFAM, ``network`` or ``spectrum``, or, where empty, of the whole network.
+
+    Both together are the mean of the two, from which the second follows.
+    """
+    both = predict(net, store, indices)
+    if not look:
+        return both
+    tfam, net.tfam = net.tfam, None
+    try:
+        first = predict(net, store, indices)
+    finally:
+        net.tfam = tfam
+    return first if look == "network" else 2 * both - first
+
+
+LOOKS = ("network", "spectrum")
+"""What an experiment's ``look`` may be."""
 
 REGROUPED: dict[str, Any] = {"random": GroupAtRandom, "persons": GroupByPerson}
 """What an experiment's ``groups`` may be."""

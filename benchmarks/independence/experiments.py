@@ -31,12 +31,14 @@ class Experiment:
         overrides: path of a field -> value.
         fixed: beginning of the names of parameters of the network -> the value that all of them keep.
         groups: ``random`` or ``persons`` in place of GIRL's groups by style; empty for those.
+        look: ``network`` or ``spectrum``: which of the two looks of TFAM decides alone; empty for both together.
     """
 
     method: str
     overrides: dict[str, Any] = field(default_factory=dict)
     fixed: dict[str, float] = field(default_factory=dict)
     groups: str = ""
+    look: str = ""
 
 
 OURS = {name: Experiment(name) for name in ("erm", "tfam", "girl", "piumr")}
@@ -53,6 +55,14 @@ BACKBONES = {
     "ctrgcn": Experiment("erm", {"model.backbone": "ctrgcn"}),
 }
 
+# TFAM and GIRL on other backbones: that of the command's default, and a larger one of ours
+PLUG_INS = {
+    f"{backbone}-{method}": Experiment(method, {"model.backbone": backbone})
+    for backbone in ("stgcnpp-small", "microgcn-base")
+    for method in OURS
+    if (backbone, method) != ("microgcn-base", "erm")  # it is among the backbones
+}
+
 _NO_ATTENTION = {"tfam.temporal.attention": 0.0}
 
 TFAM_ABLATIONS = {
@@ -61,6 +71,10 @@ TFAM_ABLATIONS = {
     "tfam-no-attention": Experiment("tfam", fixed=_NO_ATTENTION),
     # no spectrum: one band of all frequencies
     "tfam-temporal": Experiment("tfam", {"model.tfam_options.bands": 1}),
+    # no fusion: trained together, one look decides; trained apart, both decide
+    "tfam-network-alone": Experiment("tfam", look="network"),
+    "tfam-spectrum-alone": Experiment("tfam", look="spectrum"),
+    "tfam-trained-apart": Experiment("tfam", {"terms.consistency_weight": 1.0}),
     "tfam-no-transport-loss": Experiment("tfam", {"terms.transport_weight": 0.0}),
     "tfam-no-consistency-loss": Experiment("tfam", {"terms.consistency_weight": 0.0}),
     "tfam-perturbation": Experiment("tfam", {"model.tfam_options.perturb_probability": 0.5}),
@@ -94,7 +108,7 @@ TFAM_OPTIONS = {
         )
         for scale in (0.25, 1.0)
     },
-    **_variants("tfam", "terms", {"consistency_weight": (0.25, 1.0), "transport_weight": (0.01, 1.0)}),
+    **_variants("tfam", "terms", {"consistency_weight": (0.25,), "transport_weight": (0.01, 1.0)}),
     **{f"tfam-stage-{stage}": Experiment("tfam", {"model.tfam_stage": stage}) for stage in (0, 2)},
 }
 
@@ -106,7 +120,7 @@ GIRL_ABLATIONS = {
     **_variants("girl", "terms", {"groups": (2, 8, 16)}),
 }
 
-# rivals are tuned as we are, on inner folds
+# around the options of the rivals' papers, to be compared on inner folds
 RIVAL_OPTIONS = {
     **_variants("mixstyle", "terms.rival_options", {"alpha": (0.3,), "p": (1.0,)}),
     **_variants("dsu", "terms.rival_options", {"p": (1.0,)}),
@@ -121,6 +135,7 @@ GROUPS: dict[str, dict[str, Experiment]] = {
     "rivals": RIVALS,
     "main": OURS | RIVALS,
     "backbones": BACKBONES,
+    "plug-ins": PLUG_INS,
     "tfam-ablations": TFAM_ABLATIONS,
     "tfam-options": TFAM_OPTIONS,
     "girl-ablations": GIRL_ABLATIONS,
@@ -173,7 +188,7 @@ def override(config: Any, path: str, value: Any) -> Any:
 def parse_experiment(name: str, assignments: list[str]) -> Experiment:
     """An experiment from ``key=value`` texts, values in JSON or plain text.
 
-    Besides overrides there are ``method`` (piumr unless given), ``fixed.NAME`` and ``groups``.
+    Besides overrides there are ``method`` (piumr unless given), ``fixed.NAME``, ``groups`` and ``look``.
 
     Raises:
         PiumrError: if a text has no ``=``, or what is to be fixed is no number.
@@ -191,7 +206,8 @@ def parse_experiment(name: str, assignments: list[str]) -> Experiment:
     for path, value in fixed.items():
         if not isinstance(value, int | float):
             raise PiumrError(f"Expected fixed.{path} to be a number, but got {value!r}.")
-    return Experiment(overrides.pop("method", "piumr"), overrides, fixed, overrides.pop("groups", ""))
+    method, groups, look = (overrides.pop(*word) for word in (("method", "piumr"), ("groups", ""), ("look", "")))
+    return Experiment(method, overrides, fixed, groups, look)
 
 
 OF_TFAM = ("model.tfam_", "terms.transport_weight", "terms.consistency_weight")
@@ -212,7 +228,8 @@ def settings(experiment: Experiment, config: TrainConfig) -> dict[str, Any]:
         unused += ("terms.girl_warmup",)
     flat = {name: value for name, value in flat.items() if not name.startswith(unused)}
     flat |= {f"fixed.{name}": value for name, value in experiment.fixed.items()}
-    return {**flat, "groups": experiment.groups} if experiment.groups else flat
+    others = {"groups": experiment.groups, "look": experiment.look}
+    return flat | {name: value for name, value in others.items() if value}
 
 
 def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:

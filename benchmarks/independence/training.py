@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from independence.ablations import REGROUPED, ablate
+from independence.ablations import LOOKS, REGROUPED, ablate, decide_by
 from independence.experiments import Experiment, configure, settings
 from independence.floor import linear_svm
 from independence.results import Key, Row, code_digest
 from independence.tasks import TaskData, load_task
 from piumr.errors import PiumrError
 from piumr.training.config import TrainConfig
-from piumr.training.fit import fit, make_net, predict
+from piumr.training.fit import fit, make_net
 from piumr.training.module import parameter_count
 
 FLOOR = "linear-svm"
@@ -66,6 +66,11 @@ def prepare(experiment: Experiment, data: TaskData) -> TrainConfig:
             raise PiumrError(f"Expected parameters that begin with {prefix!r} to fix, but the network has none.")
     if experiment.groups not in ("", *REGROUPED):
         raise PiumrError(f"Expected `groups` to be {' or '.join(REGROUPED)}, but got {experiment.groups!r}.")
+    if experiment.look and (experiment.look not in LOOKS or not config.with_tfam):
+        raise PiumrError(
+            f"Expected `look` to be {' or '.join(LOOKS)} of a method with TFAM, but got {experiment.look!r} of "
+            f"{config.method}."
+        )
     return config
 
 
@@ -103,7 +108,7 @@ def train_one(job: Job) -> Row:
         changes = ablate(job.experiment)
         outcome = fit(store, split.train, replace(config, seed=key.seed), callbacks=changes)
         last, parameters = outcome.history[-1], parameter_count(outcome.net)
-        logits = predict(outcome.net, store, split.test)
+        logits = decide_by(outcome.net, store, split.test, job.experiment.look)
     predicted, margin = data.decide(logits, split.test)
     true = data.clips.labels[split.test]
     assert data.clips.persons is not None

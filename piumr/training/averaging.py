@@ -37,7 +37,8 @@ class AveragedNetwork(AveragedModel):
     """A network and its exponential moving average; integers (indices, counters) are copied.
 
     Args:
-        model: the network to be averaged; its submodules must stay the same, their tensors need not.
+        model: the network to be averaged. From the first step on its submodules must stay the same, their tensors need
+            not; before it they may be replaced, as Lightning does with norms that several GPUs share.
         decay: see :class:`MovingAverage`.
         device: where the average lies and, from the first step on, the network.
     """
@@ -45,7 +46,7 @@ class AveragedNetwork(AveragedModel):
     def __init__(self, model: nn.Module, decay: float, device: torch.device) -> None:
         super().__init__(model, device, use_buffers=True)
         self.decay = decay
-        self.pairs = list(zip(self.module.modules(), model.modules(), strict=True))
+        self.pairs: list[tuple[nn.Module, nn.Module]] = []
         self.started = False
 
     @torch.no_grad()
@@ -53,6 +54,8 @@ class AveragedNetwork(AveragedModel):
         """One more step of ``model``, the network that this was made of."""
         if not self.started:  # asked once, also after a resume, and not at every step
             self.started = bool(self.n_averaged > 0)
+        if not self.pairs:
+            self.pairs = list(zip(self.module.modules(), model.modules(), strict=True))
         mixed: list[tuple[Tensor, Tensor]] = []
         copied: list[tuple[Tensor, Tensor]] = []
         for averaged, module in self.pairs:

@@ -9,7 +9,6 @@ never stopped, bit for bit.
 from __future__ import annotations
 
 import io
-import pickle
 import random
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
+from piumr.checkpoint import UNREADABLE
 from piumr.errors import PiumrError
 from pose_extract.atomic import atomic_write
 
@@ -53,7 +53,7 @@ class PlainCheckpointIO(TorchCheckpointIO):
         try:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             found = saved.pop("piumr", None)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError):
+        except UNREADABLE:
             raise PiumrError(
                 f"Expected {str(path)!r} to be the checkpoint of a training, but it cannot be read as one: remove it, "
                 "and the training starts from its beginning."

@@ -28,7 +28,7 @@ from piumr.errors import PiumrError
 from piumr.evaluation import TestSet, evaluate_runs, load_run
 from piumr.evaluation.sets import clips_seen, taught_before
 from piumr.export import export_onnx
-from piumr.inference.model_card import ModelCard
+from piumr.inference.model_card import MAX_SECONDS, ModelCard
 from piumr.metrics import Metrics, evaluate
 from piumr.predictions import write_predictions
 from piumr.report import write_report
@@ -113,6 +113,7 @@ def train_run(
     if config.init is not None:
         console.print(inherit(net, job.store.layout, job.clips.class_names, job.config).note)
     make_module(net, job.store, job.split.train, job.config)  # refuses what cannot be trained, before any file is there
+    _card(job, {})
     if select == "persons":
         inner_folds(job.clips, job.split.train, job.config.method)
     record: dict[str, Any]
@@ -127,6 +128,10 @@ def train_run(
         remove_stale(folder)
         console.print(f"Going on with {folder}.")
     else:
+        if config.init is not None and out is not None and checkpoint_of(config.init).resolve().parent == out.resolve():
+            raise PiumrError(
+                f"Expected `out` to be another folder than that of `init`, which is read again, but got {str(out)!r}."
+            )
         folder, record = claim_folder(out, overwrite), _record(job, digest)
         record["epochs"] = None if select == "persons" else config.optim.epochs
         text = config_text(job.data, job.config, select=select, patience=patience)
@@ -244,10 +249,18 @@ def _facts(job: _Job, record: dict[str, Any], outcome: Fit) -> dict[str, Any]:
     }
 
 
-def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run:
-    """Save, evaluate and export what was trained; ``metrics.json`` comes last and says that all is there."""
-    clips, store, test = job.clips, job.store, job.split.test
-    card = ModelCard(
+def _card(job: _Job, facts: dict[str, Any]) -> ModelCard:
+    """What a model trained on the clips will say of itself.
+
+    Raises:
+        PiumrError: if the clips' classes can stand on no card.
+    """
+    clips, store = job.clips, job.store
+    unnamed = [index for index, name in enumerate(clips.class_names) if not name]
+    if unnamed:
+        raise PiumrError(f"Expected every class to have a name, but got an empty one for class {unnamed[0]}.")
+    seconds = store.median_frames(job.split.train) / job.declaration.fps if job.declaration.fps else 0.0
+    return ModelCard(
         class_names=clips.class_names,
         layout=store.layout,
         frames=job.config.model.frames,
@@ -259,8 +272,14 @@ def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run
         trained_on=job.declaration.title,
         licence=job.declaration.licence,
         notice=job.declaration.notice,
-        clip_seconds=store.median_frames(job.split.train) / job.declaration.fps if job.declaration.fps else 0.0,
+        clip_seconds=seconds if seconds < MAX_SECONDS else 0.0,  # clips of an hour suit no window
     )
+
+
+def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run:
+    """Save, evaluate and export what was trained; ``metrics.json`` comes last and says that all is there."""
+    clips, store, test = job.clips, job.store, job.split.test
+    card = _card(job, facts)
     save_checkpoint(folder / CHECKPOINT, outcome.net, card)  # whatever happens from here on, the training is safe
 
     logits = predict(outcome.net, store, test)

@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from independence.ablations import ablate
+from independence.ablations import ablate, decide_by
 from independence.experiments import EXPERIMENTS, Experiment, configure
 from independence.tasks import TASKS, load_task
 from lightning.pytorch.callbacks import Callback
 
-from piumr.training.fit import fit, make_net
+from piumr.errors import PiumrError
+from piumr.training.fit import fit, make_net, predict
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,29 @@ def test_without_alignment_frames_stay_where_they_are_and_without_spectrum_there
     torch.testing.assert_close(frequency.align(x).plan, torch.eye(8).expand(2, 8, 8) / 8)
     assert temporal.gate.shape == (64, 1)
     assert not torch.allclose(temporal.align(x).plan, torch.eye(8) / 8, atol=1e-3)
+
+
+def test_either_look_decides_alone_and_both_by_their_mean(data):
+    indices = data.splits[0].train[:32]
+    net, store = train(data, Experiment("tfam"), indices), data.store
+    both, first, second = (decide_by(net, store, indices, look) for look in ("", "network", "spectrum"))
+    assert net.tfam is not None
+    torch.testing.assert_close(both, predict(net, store, indices))
+    seen = []
+    hook = net.tfam.classifier.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    predict(net, store, indices)
+    hook.remove()
+    torch.testing.assert_close(second, torch.cat(seen), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(both, (first + second) / 2)
+    assert not torch.allclose(first, second, atol=0.1)
+
+
+@pytest.mark.parametrize(("method", "look"), [("tfam", "both"), ("erm", "network")])
+def test_a_look_that_is_not_there_is_refused(data, method, look):
+    from independence.training import prepare
+
+    with pytest.raises(PiumrError, match=f"but got '{look}' of {method}"):
+        prepare(Experiment(method, look=look), data)
 
 
 @pytest.mark.parametrize("name", ["girl-random-groups", "girl-person-groups"])

@@ -33,8 +33,8 @@ def test_overrides_reach_every_depth_and_keep_types():
 
 
 def test_the_default_method_is_piumr_and_parts_can_be_fixed():
-    made = parse_experiment("x", ["fixed.tfam.norm.bias=-20", "groups=random", "optim.epochs=3"])
-    assert made == Experiment("piumr", {"optim.epochs": 3}, {"tfam.norm.bias": -20}, "random")
+    made = parse_experiment("x", ["fixed.tfam.norm.bias=-20", "groups=random", "look=network", "optim.epochs=3"])
+    assert made == Experiment("piumr", {"optim.epochs": 3}, {"tfam.norm.bias": -20}, "random", "network")
     with pytest.raises(PiumrError, match=r"fixed\.a to be a number"):
         parse_experiment("x", ["fixed.a=b"])
 

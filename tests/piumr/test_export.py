@@ -54,6 +54,13 @@ def test_a_checkpoint_of_an_older_version_says_which_and_what_to_do(tmp_path):
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("opcode", list("taesubR."))
+def test_a_text_is_no_checkpoint(tmp_path, opcode):
+    (tmp_path / "checkpoint.pt").write_text(f"{opcode}his is text\n")
+    with pytest.raises(PiumrError, match="cannot be read as one"):
+        load_checkpoint(tmp_path / "checkpoint.pt")
+
+
 @pytest.mark.parametrize("batch", [1, 2, 7])
 def test_onnx_equals_torch_for_any_batch(exported, batch):
     net, path = exported

@@ -45,6 +45,21 @@ def test_it_is_torchs_average_with_integers_copied(count):
     assert all(mean.requires_grad for mean in ours.module.parameters())
 
 
+def test_norms_may_be_replaced_before_the_first_step():
+    """As Lightning does for several GPUs, after the average is made and before the network is moved."""
+    torch.manual_seed(0)
+    net = Net()
+    average = AveragedNetwork(net, 0.5, torch.device("cpu"))
+    net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    assert isinstance(net.layers[1], nn.SyncBatchNorm)
+    net.to(torch.float64).to(torch.float32)  # a move gives the new norm other tensors than the old one's
+    values = []
+    for _ in steps(net, 2):
+        average.update_parameters(net)
+        values.append(net.layers[1].running_mean.clone())
+    torch.testing.assert_close(average.module.layers[1].running_mean, sum(values) / 2)
+
+
 def test_a_loaded_average_goes_on():
     torch.manual_seed(0)
     net = Net()

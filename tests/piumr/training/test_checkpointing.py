@@ -95,6 +95,10 @@ def test_a_damaged_checkpoint_and_one_of_another_version_are_refused(store, trai
     (tmp_path / FILE).write_bytes(good[: len(good) // 2])
     with pytest.raises(PiumrError, match="cannot be read"):
         fit(store, train, CONFIG, folder=tmp_path)
+    for opcode in b"taesubR.":  # each makes torch's unpickler fail in a way of its own
+        (tmp_path / FILE).write_bytes(bytes([opcode]) + b"ext is no checkpoint")
+        with pytest.raises(PiumrError, match="cannot be read"):
+            fit(store, train, CONFIG, folder=tmp_path)
     torch.save({"piumr": 0, "epoch": 1}, tmp_path / FILE)
     with pytest.raises(PiumrError, match="another version"):
         fit(store, train, CONFIG, folder=tmp_path)

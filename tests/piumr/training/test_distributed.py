@@ -135,7 +135,7 @@ def test_norms_that_lightning_leaves_behind_are_replaced():
     names = [name for name, _ in net.named_parameters()]
     synchronised = TorchSyncBatchNorm().apply(net)
     assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in synchronised.modules())
-    assert [name for name, _ in synchronised.named_parameters()] == names  # the moving average goes by their order
+    assert [name for name, _ in synchronised.named_parameters()] == names
     left = TorchSyncBatchNorm().revert(synchronised)
     fresh.load_state_dict(left.state_dict())
     assert torch.equal(fresh(x, valid).logits, expected)

@@ -173,6 +173,32 @@ def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_the_run_it_starts_from_is_not_overwritten(finished):
+    data = DataConfig(dataset=str(finished.folder.parent / "dataset.toml"))
+    before = (finished.folder / "checkpoint.pt").read_bytes()
+    config = replace(CONFIG, init=finished.folder / "checkpoint.pt")
+    with pytest.raises(PiumrError, match="`out` to be another folder than that of `init`"):
+        train_run(data, config, "last", finished.folder / ".." / "run", Console(quiet=True), overwrite=True)
+    assert (finished.folder / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_class_without_a_name_is_refused_before_training(tmp_path, toy_set):
+    write_container(tmp_path, replace(toy_set, class_names=("", *toy_set.class_names[1:])))
+    data = DataConfig(dataset=str(tmp_path / "dataset.toml"))
+    with pytest.raises(PiumrError, match="every class to have a name, but got an empty one for class 0"):
+        train_run(data, CONFIG, "last", tmp_path / "run", Console(quiet=True))
+    assert not (tmp_path / "run").exists()
+
+
+def test_clips_longer_than_a_card_may_say_can_be_trained_on(tmp_path, toy_set):
+    write_container(tmp_path, toy_set)
+    (tmp_path / "dataset.toml").write_text(DECLARATION.replace("fps = 20", "fps = 0.001"))
+    config = TrainConfig("erm", CONFIG.model, OptimConfig(epochs=1, batch_size=12, warmup_epochs=0))
+    data = DataConfig(dataset=str(tmp_path / "dataset.toml"))
+    run = train_run(data, config, "last", tmp_path / "run", Console(quiet=True))
+    assert load_checkpoint(run.folder / "checkpoint.pt")[1].clip_seconds == 0
+
+
 def test_one_class_is_refused_before_training(tmp_path, toy_set):
     one = toy_set.subset(np.flatnonzero(toy_set.labels == 0))
     write_container(tmp_path, replace(one, class_names=("only",), coarse=None, coarse_names=None))
