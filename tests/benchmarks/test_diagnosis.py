@@ -156,3 +156,14 @@ def test_a_diagnosis_is_pictures_and_numbers(shared_data, tmp_path):
     assert len(numbers["piumr"]["margin_deciles"]) == 11
     assert len(numbers["apart"]) == 20
     assert numbers["apart_mean"][0] == pytest.approx(np.mean([before for before, _ in numbers["apart"].values()]))
+
+
+@pytest.mark.slow
+def test_a_diagnosis_of_synthetic_persons_tells_what_each_factor_moves(tmp_path):
+    diagnose(load_task("synthetic", None), Experiment("tfam", {"optim.epochs": 1}), 0, tmp_path)
+    assert (tmp_path / "factors.png").read_bytes().startswith(b"\x89PNG")
+    numbers = json.loads((tmp_path / "diagnosis.json").read_text())
+    assert numbers["movements"].keys() == {"erm", "tfam"}
+    assert numbers["movements"]["tfam"].keys() == FACTORS.keys()
+    assert len(numbers["apart"]) == 52
+    assert "groups" not in numbers  # there is no GIRL to watch

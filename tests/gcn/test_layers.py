@@ -106,6 +106,44 @@ def test_attention_scales_joints_then_frames_then_channels():
         torch.testing.assert_close(layer(x), 4 * x * torch.tensor([2.0, 1.0, 1.0, 1.0])[:, None, None])
 
 
+def test_attention_is_its_formula():
+    layer = JointFrameChannelAttention(4, V).double()
+    x = torch.randn(N, 4, T, V).double()
+
+    def along(values, conv):  # (N, C, L): a weighted sum over channels and neighbours, place by place
+        half = conv.kernel_size[0] // 2
+        padded = torch.cat([torch.zeros(N, 4, half), values, torch.zeros(N, 4, half)], 2)
+        places = [padded[:, :, i : i + 2 * half + 1] for i in range(values.shape[2])]
+        return torch.stack([torch.einsum("ck,nck->n", conv.weight[0], place) for place in places], 1) + conv.bias
+
+    expected = x * (1 + torch.sigmoid(along(torch.einsum("nctv->ncv", x) / T, layer.joints)))[:, None, None, :]
+    gate = torch.sigmoid(along(torch.einsum("nctv->nct", expected) / V, layer.frames))
+    expected = expected * (1 + gate)[:, None, :, None]
+    pooled = torch.einsum("nctv->nc", expected) / (T * V)
+    hidden = (pooled @ layer.squeeze.weight.T + layer.squeeze.bias).clamp(min=0)
+    gate = torch.sigmoid(hidden @ layer.excite.weight.T + layer.excite.bias)
+    torch.testing.assert_close(layer(x), expected * (1 + gate)[:, :, None, None])
+
+
+def test_channel_wise_refinement_is_its_formula():
+    layer = evaluated(CTRGraphConv(4, 6, ADJACENCY))
+    x = torch.randn(N, 4, T, V).double()
+    K, narrow = 3, 8
+    embedded = torch.einsum("oc,ncv->nov", layer.embed.weight[..., 0], x.mean(2)) + layer.embed.bias[:, None]
+    around = layer.residual(x)
+    expected = torch.zeros(N, 6, T, V).double()
+    for k in range(K):
+        psi, phi = (embedded[:, (half * K + k) * narrow :][:, :narrow] for half in (0, 1))
+        pairs = torch.tanh(psi[:, :, :, None] - phi[:, :, None, :])  # (N, C', v, w)
+        weight, bias = (value[6 * k : 6 * (k + 1)] for value in (layer.expand.weight, layer.expand.bias))
+        xi = torch.einsum("oc,ncvw->novw", weight[:, :, 0, 0], pairs) + bias[:, None, None]
+        topology = layer.adjacency[k] + layer.gain * xi
+        weight, bias = (value[6 * k : 6 * (k + 1)] for value in (layer.project.weight, layer.project.bias))
+        values = torch.einsum("oc,nctv->notv", weight[:, :, 0, 0], x) + bias[:, None, None]
+        expected = expected + torch.einsum("notv,novw->notw", values, topology)
+    torch.testing.assert_close(layer(x), torch.relu(expected + around))
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 import torch.nn.functional as F
 
@@ -51,6 +52,20 @@ def test_mixstyle_puts_every_clip_between_itself_and_another(features):
     assert ((chosen > -1e-4) & (chosen < 1 + 1e-4)).all()
     assert (chosen > 0.05).any()
     assert torch.equal(always.eval()(features), features)
+
+
+def test_mixstyle_draws_shares_from_beta_and_mixes_a_share_of_the_batches(features, monkeypatch):
+    torch.manual_seed(0)
+    style = MixStyle(p=0.3, alpha=0.5)
+    changed = sum(not torch.equal(style(features), features) for _ in range(400))
+    assert scipy.stats.binomtest(changed, 400, 0.3).pvalue > 0.001
+    clips = torch.randn(2000, 1, 8, 8, dtype=torch.float64)
+    clips[1::2] += 10
+    monkeypatch.setattr(torch, "randperm", lambda n, device: torch.arange(n).roll(1))  # everyone's other is known
+    own = clips.mean((1, 2, 3))
+    other = own.roll(1)
+    share = (MixStyle(p=1, alpha=0.5)(clips).mean((1, 2, 3)) - other) / (own - other)
+    assert scipy.stats.kstest(share.numpy(), scipy.stats.beta(0.5, 0.5).cdf).pvalue > 0.001
 
 
 def test_no_gradient_flows_through_the_mixed_statistics(features):
