@@ -14,11 +14,12 @@ CHUNK = 16 * 1024**2
 def fingerprint(path: Path) -> dict[str, int]:
     """Size in bytes and modification time in nanoseconds; of the link itself where ``path`` is a broken link.
 
-    Both are 0 where there is nothing any more, so that a video that vanishes during a run is no special case.
+    Both are 0 where there is nothing any more, or nothing that can be asked for, so that a video that vanishes during a
+    run is no special case.
     """
     try:
         stat = path.stat() if path.exists() else path.lstat()
-    except FileNotFoundError:
+    except OSError:
         return {"bytes": 0, "mtime_ns": 0}
     return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
@@ -37,9 +38,15 @@ def sha256(path: Path, on_chunk: Callable[[], None] | None = None) -> str:
 def is_unchanged(path: Path, recorded: Mapping[str, Any]) -> bool:
     """Whether ``path`` is the file that ``recorded`` (``bytes``, ``mtime_ns`` and perhaps ``sha256``) describes.
 
-    The content is read only where the size is the same and the time is not, as after a copy.
+    The content is read only where the size is the same and the time is not, as after a copy. One that cannot be read
+    counts as changed: what is wrong with the file is told when it is extracted, and stops no other.
     """
     now = fingerprint(path)
     if now["bytes"] != recorded.get("bytes"):
         return False
-    return now["mtime_ns"] == recorded.get("mtime_ns") or ("sha256" in recorded and sha256(path) == recorded["sha256"])
+    if now["mtime_ns"] == recorded.get("mtime_ns"):
+        return True
+    try:
+        return "sha256" in recorded and sha256(path) == recorded["sha256"]
+    except OSError:
+        return False

@@ -100,8 +100,14 @@ class ProcessPool:
         seat = self._free.pop()
         self._frames[seat], self._beats[seat] = 0, time.monotonic() + START_SECONDS
         if self._pools[seat] is None:
-            self._pools[seat] = _start_process(self._frames, self._beats)
-        future = self._pools[seat].schedule(_work, args=(seat, unit, *self._arguments))
+            self._start(seat)
+        arguments = seat, unit, *self._arguments
+        try:
+            future = self._pools[seat].schedule(_work, arguments)
+        except RuntimeError:  # its process died while it had nothing to do, which ends a pebble pool for good
+            self._stop(seat)
+            self._start(seat)
+            future = self._pools[seat].schedule(_work, arguments)
         self._running[future] = unit, seat
 
     def finished(self, seconds: float) -> list[tuple[Unit, Outcome | Cut | Died]]:
@@ -151,6 +157,9 @@ class ProcessPool:
         if isinstance(error, ProcessExpired):
             return Died(f"its process died ({_cause(error.exitcode)})")
         return future.result()
+
+    def _start(self, seat: int) -> None:
+        self._pools[seat] = _start_process(self._frames, self._beats)
 
     def _stop(self, seat: int) -> None:
         self._pools[seat].stop()

@@ -305,12 +305,14 @@ def _mp4_boxes(path: Path) -> set[bytes]:
     """Names of the top-level boxes of an ISO base media file (ISO/IEC 14496-12, section 4.2)."""
     names: set[bytes] = set()
     with path.open("rb") as file:
+        end = os.fstat(file.fileno()).st_size
         while len(header := file.read(16)) >= 8:
             size, name = int.from_bytes(header[:4]), header[4:8]
             if size == 1:  # the real size follows in 8 bytes
                 size = int.from_bytes(header[8:])
             names.add(name)
-            if size < 8:  # 0: up to the end of the file; else nonsense
+            following = file.tell() - len(header) + size
+            if size < 8 or following > end:  # 0: up to the end of the file; else nonsense, or the file is cut off
                 break
-            file.seek(size - len(header), os.SEEK_CUR)
+            file.seek(following)
     return names

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_extract.drawing import Image, Painter, mark_missing, write_text
+from pose_extract.drawing import Image, Painter, fit, mark_missing, write_text
 from pose_extract.preview import TICKS, video_encoder
 
 BARS = 3
@@ -31,7 +31,7 @@ class Board:
     """Draws all that is shown of a moment on one canvas.
 
     Args:
-        picture: the first picture; all are of its size, RGB uint8, even sides.
+        picture: the first picture, RGB uint8, even sides; all are shown at its size.
         joints: names of the V joints.
         edges: pairs of joint indices.
 
@@ -53,12 +53,12 @@ class Board:
         """Draw a moment.
 
         Args:
-            picture: of the first one's size.
+            picture: RGB uint8; one of another size than the first is fitted into its place.
             landmarks: float32 (V, 4), NaN where not detected.
             top: the best classes and their probabilities, none where nobody was seen; ``None`` before the first answer.
             status: a line, ASCII.
         """
-        self._picture[:] = picture
+        self._picture[:] = fit(picture, self._picture.shape[1], self._picture.shape[0])
         valid = ~np.isnan(landmarks[:, 0])
         self._painter.draw(self._picture, landmarks, valid)
         if not valid.any():

@@ -1,15 +1,19 @@
 """Processes that die, hang or are stopped, and two runs at once; every process here is real."""
 
 import io
+import multiprocessing
 import os
 import signal
 import threading
 import time
+from contextlib import closing
 
 import pytest
 from rich.console import Console
 
-from pose_extract import extract, pool, read_poses
+from pose_extract import Options, extract, pool, read_poses
+from pose_extract.discovery import find_jobs
+from pose_extract.schedule import run_jobs
 
 QUIET = {"workers": 1, "console": Console(file=io.StringIO())}
 
@@ -56,6 +60,25 @@ def test_a_hang_costs_one_attempt(tmp_path, write_video, strike, monkeypatch):
     strike(video, signal.SIGSTOP)
     summary = extract(video.parent, tmp_path / "poses", "body", **QUIET)
     assert [(outcome.status, outcome.frames) for outcome in summary.outcomes] == [("empty", 150)]
+
+
+def test_a_worker_that_dies_with_nothing_to_do_is_replaced(tmp_path, write_video):
+    """Between two videos here; with two workers, as long as only one has something to do."""
+    for name in ("a.avi", "b.avi"):
+        write_video(tmp_path / "videos" / name)
+    jobs, options = find_jobs(tmp_path / "videos", tmp_path / "poses"), Options("body")
+    done = []
+    with closing(pool.ProcessPool(1, options, preview=False)) as workers:
+        for step in run_jobs(jobs, options, workers):
+            done.append((step.outcome.source, step.outcome.status, step.frames))
+            if len(done) == 1:
+                (worker,) = multiprocessing.active_children()
+                os.kill(worker.pid, signal.SIGKILL)
+                end = time.monotonic() + 10
+                while workers._pools[0].active:  # until it is noticed
+                    assert time.monotonic() < end
+                    time.sleep(0.02)
+    assert done == [("a.avi", "empty", 6), ("b.avi", "empty", 6)]
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """What is skipped, what is done again, and what is recorded; every extraction here is real, of tiny videos."""
 
+import errno
 import json
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from pose_extract import Options, read_poses
 from pose_extract.discovery import find_jobs
 from pose_extract.estimator import describe_estimator
+from pose_extract.files import fingerprint
 from pose_extract.index import rebuild_index
 from pose_extract.resume import earlier_outcome, follow_renames
 from pose_extract.units import Unit, run_unit
@@ -75,6 +78,25 @@ def test_a_touched_video_is_compared_by_content(job, write_video):
     assert earlier(job) is None
     write_video(job.video, frames=9)
     assert earlier(job) is None
+
+
+def test_a_touched_video_that_cannot_be_read_is_its_own_failure(job, monkeypatch):
+    run_job(job)
+    os.utime(job.video, ns=(0, 0))
+    opened = Path.open
+
+    def refuse(path, *args, **kwargs):  # permissions would not keep root out
+        if path == job.video:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert earlier(job) is None
+    outcome = run_job(job)
+    assert (outcome.status, outcome.reason) == ("failed", f"input/output error: {job.video}")
+    assert json.loads(job.error_file.read_text())["reason"] == outcome.reason
+    monkeypatch.undo()
+    assert earlier(job).status == "empty"  # its content is as it was
 
 
 def test_a_damaged_cache_is_extracted_again(job, tmp_path):
@@ -147,3 +169,11 @@ def test_only_the_videos_own_files_are_renamed(job, tmp_path, write_video):
     write_video(job.video.with_suffix(".mkv"))
     follow_renames(find_jobs(tmp_path / "videos", tmp_path / "poses"))
     assert job.output.exists()
+
+
+def test_a_video_whose_folder_cannot_be_asked_has_no_size(tmp_path, monkeypatch):
+    def refuse(self, **_):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(tmp_path), "stat", refuse)
+    assert fingerprint(tmp_path / "a.mp4") == {"bytes": 0, "mtime_ns": 0}

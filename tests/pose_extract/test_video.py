@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import struct
 
 import cv2
 import numpy as np
@@ -112,6 +113,14 @@ def test_reasons(tmp_path):
         with pytest.raises(PoseError) as caught:
             Video(tmp_path / name)
         assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [2**40, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_box_that_promises_more_than_the_file_holds(tmp_path, size):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + struct.pack(">I4sQ", 1, b"mdat", size))
+    with pytest.raises(PoseError, match=r"its index \(`moov`\) is missing"):
+        Video(path)
 
 
 def test_nothing_is_printed(tmp_path, capfd):

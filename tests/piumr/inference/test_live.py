@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 
 import av
@@ -143,6 +144,22 @@ def test_answers_are_those_of_the_windows_and_the_overlay_has_the_frames_times(m
     with av.open(str(tmp_path / "o.mp4")) as film:
         times = [float(frame.time) for frame in film.decode(video=0)]
     np.testing.assert_allclose(times, np.arange(1, 90, 2) / 30, atol=1.1e-3)  # every second one was the newest
+
+
+def test_frames_of_another_size_are_fitted_into_the_place_of_the_first(model, tmp_path):
+    """As in what a browser records of a call: its frames shrink where the network is slow."""
+    other = {"size": (320, 960), "picture": np.full((480, 160, 3), 200, np.uint8)}
+    shots = [replace(shot, **other) if i >= 30 else shot for i, shot in enumerate(make_shots(60))]
+    views = [partial(overlay, path=tmp_path / "o.mp4")]
+    report = run_live(Recognizer(model, 1), Played(shots), lambda _: None, views, seconds=1.0)
+    assert (report.error, report.frames) == (None, 60)
+    with av.open(str(tmp_path / "o.mp4")) as film:
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]).astype(int)
+    assert len(frames) == 30
+    places = frames[:, 2:118, 82:86], frames[:, 2:118, 234:238]  # at the sides, where no joint is
+    for place in places:
+        assert np.abs(place[:15] - 40).max() < 10
+        assert np.abs(place[15:] - 200).max() < 10
 
 
 def test_nobody_in_view_is_an_answer_without_a_label(model):
