@@ -126,9 +126,11 @@ def parse(program: str, command: Callable[..., Any], arguments: list[str] | None
     """
     arguments = [_spelled(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
     for place, argument in enumerate(arguments):
-        before, equals, value = argument.rpartition("=")
-        if before == "--config" or (place and arguments[place - 1] == "--config"):
-            arguments[place] = before + equals + find_config(value)
+        value = argument.removeprefix("--config=")
+        if value != argument:
+            arguments[place] = f"--config={find_config(value)}"
+        elif place and arguments[place - 1] == "--config":  # all of it: a folder's name may hold a "="
+            arguments[place] = find_config(argument)
     hints = get_type_hints(command)
     parameters = inspect.signature(command).parameters
     documentation = parse_docstring(inspect.getdoc(command) or "")

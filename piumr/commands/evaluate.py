@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from piumr.commands.console import check_out, console
+from piumr.data.declaration import shipped_datasets
 from piumr.data.source import DataConfig, load_table
 from piumr.errors import PiumrError
 from piumr.evaluation import Evaluation, Scored, evaluate_runs
@@ -23,6 +25,9 @@ from pose_extract.atomic import atomic_write
 
 MA52, TEST_CLIPS = "ma52", 5_586
 """The set of the submission, and the number of its test clips, whose labels are withheld."""
+
+MAX_NAME = 120
+"""Longest name of a folder of results."""
 
 FIGURES, PREDICTIONS, REPORT = "evaluation.json", "predictions.csv", "report.html"
 
@@ -134,8 +139,19 @@ def _folder(runs: Sequence[Path], given: dict[str, Any]) -> Path:
         return runs[0]
     others = ["with", *(run.resolve().name for run in runs[1:])] if len(runs) > 1 else []
     which = [f"{name}-{value.name if isinstance(value, Path) else value}" for name, value in given.items()]
-    name = re.sub(r"[^\w.=-]+", "-", "-".join(["evaluation", *which, *others]))
-    return runs[0] / name[:120]
+    whole = "-".join(["evaluation", *which, *others])
+    name = re.sub(r"[^\w.=-]+", "-", whole)
+    paths = {key: Path(value).resolve() for key, value in given.items() if _is_path(key, value)}
+    if not others and not paths and name == whole and len(name) <= MAX_NAME:
+        return runs[0] / name
+    # other paths end alike, other names are cut or spelled alike: a digest of the whole keeps the evaluations apart
+    digest = hashlib.sha256(repr([{**given, **paths}, *(run.resolve() for run in runs[1:])]).encode()).hexdigest()[:8]
+    return runs[0] / f"{name[: MAX_NAME - len(digest) - 1]}-{digest}"
+
+
+def _is_path(option: str, value: Any) -> bool:
+    """Whether an option's value is a path rather than a name or a number."""
+    return isinstance(value, Path) or (option == "dataset" and value not in shipped_datasets())
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -226,6 +226,8 @@ def missing_clips(
 ) -> ClipTable | None:
     """The clips that a set's lists name and that are not there; None if all are, or the labels are not the lists'.
 
+    Without declared classes the labels of the clips that are there are the classes: lost clips of others do not count.
+
     Args:
         declaration: what is known about the set.
         lists: the set's list files by the name of their split.
@@ -240,6 +242,8 @@ def missing_clips(
         return None
     here = {label.key for label in found.values()}
     lost = {_without_suffix(key): label for key, label in _read_lists(lists, data).items() if key not in here}
+    if declaration.class_names is None:
+        lost = {key: label for key, label in lost.items() if label.text in class_names}
     return _table(declaration, lost, class_names) if lost else None
 
 

@@ -125,7 +125,7 @@ def choose_clips(run: TrainedRun, declaration: Declaration, table: ClipTable, gi
     name = protocol or ("random" if table.persons is None else "person-folds")
     splits = make_splits(table, declaration.protocols, protocol)
     same = trained is not None and protocol == (trained.protocol or declaration.protocol)
-    fold = given.get("fold") or (trained.fold if same and trained else 1)
+    fold = given.get("fold", trained.fold if same and trained else 1)
     if not 1 <= fold <= len(splits):
         raise PiumrError(f"Expected `fold` to lie in 1..{len(splits)}, but got {fold}.")
     split = splits[fold - 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,6 +19,9 @@ from pose_extract.errors import PoseError
 from pose_extract.schema import WORLD_POINTS, PoseSequence, read_poses, write_poses
 
 LABELS = "labels.csv"
+
+OWN = ("clip", "label", "person")
+"""Its columns that say something else than a further fact."""
 
 
 def read_cache(folder: Path, label_file: Path | None = None) -> Collection:
@@ -57,6 +61,7 @@ def read_cache(folder: Path, label_file: Path | None = None) -> Collection:
                 poses.timestamps,
                 None if label is None else label.text,
                 None if label is None else label.person,
+                columns={} if label is None else label.columns,
             )
         )
     assert layout is not None
@@ -92,12 +97,13 @@ def write_cache(collection: Collection, folder: Path, fps: float, source: str) -
     timed = collection.has("timestamps")
     for clip, path in zip(collection.clips, paths, strict=True):
         write_poses(path, _poses(clip, collection.layout, fps, source))
+    columns = [name for name in collection.columns if name not in OWN] if collection.has("label") else []
     if collection.has("label"):
-        _write_labels(collection, folder)
+        _write_labels(collection, columns, folder)
     notes = [] if timed else [f"The source has no timestamps: they are frame numbers / {fps:g} (--fps)."]
-    if collection.has("split"):
-        notes.append("The cache carries no splits.")
-    return notes
+    lost = ["splits"] if collection.has("split") else []
+    lost += [f"column {name}" for name in collection.columns if name not in columns]
+    return [*notes, f"The cache carries no {', '.join(lost)}."] if lost else notes
 
 
 def _layout(poses: PoseSequence) -> Layout:
@@ -129,13 +135,14 @@ def _poses(clip: Clip, layout: Layout, fps: float, source: str) -> PoseSequence:
     return PoseSequence(clip.joints, world, clip.valid, times.astype(np.float64), meta)
 
 
-def _write_labels(collection: Collection, folder: Path) -> None:
-    persons = collection.has("person")
+def _write_labels(collection: Collection, columns: Sequence[str], folder: Path) -> None:
+    own = OWN if collection.has("person") else OWN[:2]
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["clip", "label", "person"] if persons else ["clip", "label"])
+    rows.writerow([*own, *columns])
     for clip in collection.clips:
         if clip.label is not None:
-            rows.writerow([clip.name, clip.label, clip.person] if persons else [clip.name, clip.label])
+            facts = (clip.name, clip.label, clip.person)[: len(own)]
+            rows.writerow([*facts, *(clip.columns[name] for name in columns)])
     with atomic_write(folder / LABELS) as file:
         file.write(text.getvalue().encode("utf-8"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class Clip:
         label: the class as a text, where known.
         person: who it is, where known.
         split: name of the list it belongs to, where known.
+        columns: further facts by name, such as a camera or an age.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Clip:
     label: str | None = None
     person: str | None = None
     split: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def valid(self) -> np.ndarray:
@@ -58,6 +61,11 @@ class Collection:
     def metric(self) -> bool:
         """Joints are in metres."""
         return self.clips[0].size is None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the further facts, the same of every clip."""
+        return tuple(self.clips[0].columns)
 
     def has(self, key: str) -> bool:
         """Whether any clip knows its ``timestamps``, ``label``, ``person`` or ``split``."""

@@ -8,9 +8,16 @@ import numpy as np
 
 from piumr.data.convert.clips import Clip, Collection
 from piumr.data.formats.npz import load_arrays
+from piumr.data.formats.packing import MAX_LABEL
 from piumr.errors import PiumrError
 from piumr.layouts import LAYOUTS, Layout, get_layout, same_joints
 from pose_extract.atomic import atomic_write
+
+COLUMNS = ("label", "subject", "sample_id", "split", "width", "height")
+"""Arrays with an entry for each clip that every container may have."""
+
+OWN = frozenset({*COLUMNS, *"frames offsets timestamps class_names layout joint_names edges".split()})
+"""Names of arrays with a meaning of their own; any other with an entry for each clip is a further fact."""
 
 
 def read_container(path: Path, layout: Layout | None) -> Collection:
@@ -38,10 +45,11 @@ def read_container(path: Path, layout: Layout | None) -> Collection:
     count = len(offsets) - 1
     if count < 1 or offsets[0] != 0 or offsets[-1] != len(frames) or (np.diff(offsets.astype(np.int64)) < 1).any():
         raise PiumrError(f"{path}: expected `offsets` to rise from 0 to {len(frames)}, but got others.")
-    columns = {
-        key: _column(arrays, key, count, path)
-        for key in ("label", "subject", "sample_id", "split", "width", "height")
-        if key in arrays
+    columns = {key: _column(arrays, key, count, path) for key in COLUMNS if key in arrays}
+    further = {
+        key: array
+        for key, array in arrays.items()
+        if key not in OWN and array.shape == (count,) and array.dtype.kind in "biuU"
     }
     joints = _layout(arrays, frames.shape[1], layout, path)
     metric = "width" not in columns or "height" not in columns
@@ -68,6 +76,7 @@ def read_container(path: Path, layout: Layout | None) -> Collection:
                 class_names[columns["label"][i]] if class_names is not None else None,
                 str(columns["subject"][i]) if "subject" in columns else None,
                 (str(columns["split"][i]) or None) if "split" in columns else None,  # empty: in none
+                columns={key: str(array[i]) for key, array in further.items()},
             )
         )
     return Collection(tuple(clips), joints, class_names)
@@ -100,9 +109,13 @@ def write_container(collection: Collection, path: Path) -> list[str]:
     for key, attribute in (("subject", "person"), ("split", "split")):
         if collection.has(attribute):
             arrays[key] = np.array([getattr(clip, attribute) or "" for clip in clips])
+    lost = [name for name in collection.columns if name in OWN or name in ("file", "allow_pickle")]  # np.savez's own
+    arrays |= {
+        name: np.array([clip.columns[name] for clip in clips]) for name in collection.columns if name not in lost
+    }
     with atomic_write(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
-    return []
+    return [f"The container carries no {', '.join(f'column {name}' for name in lost)}."] if lost else []
 
 
 def _column(arrays: dict[str, np.ndarray], key: str, count: int, path: Path) -> np.ndarray:
@@ -135,6 +148,10 @@ def _layout(arrays: dict[str, np.ndarray], count: int, layout: Layout | None, pa
 def _class_names(arrays: dict[str, np.ndarray], labels: np.ndarray | None, path: Path) -> tuple[str, ...] | None:
     if labels is None:
         return None
+    if "class_names" not in arrays and labels.max() > MAX_LABEL:
+        raise PiumrError(
+            f"{path}: expected labels up to {MAX_LABEL}, but got {labels.max()}; number the classes from 0."
+        )
     names = (
         tuple(str(name) for name in np.atleast_1d(arrays["class_names"]))
         if "class_names" in arrays

@@ -86,6 +86,7 @@ def write_pyskl(collection: Collection, path: Path) -> list[str]:
         "timestamps": collection.has("timestamps"),
         "persons": collection.has("person"),
         "class names": not numbers,
+        **{f"column {name}": True for name in collection.columns},
     }
     return [f"A PYSKL pickle carries no {', '.join(key for key, there in lost.items() if there)}."]
 

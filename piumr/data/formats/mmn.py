@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import check_plain
-from piumr.data.formats.pyskl import Annotation, annotated_set, read_pickle
-from piumr.data.formats.safe_pickle import load_pickle
+from piumr.data.formats.packing import MAX_LABEL, check_plain
+from piumr.data.formats.pyskl import Annotation, annotated_set, is_class_index, read_pickle
+from piumr.data.formats.safe_pickle import brief, load_pickle
 from piumr.errors import PiumrError
 
 if TYPE_CHECKING:
@@ -79,6 +77,8 @@ def _pair(data: Path, labels: Path) -> list[Annotation]:
 
 def _entry(entry: Any, where: str) -> tuple[str, int]:
     name, label = (entry.get(key) for key in ("file_name", "label")) if isinstance(entry, dict) else (None, None)
-    if not isinstance(name, str) or not isinstance(label, int | np.integer) or isinstance(label, bool) or label < 0:
-        raise PiumrError(f"{where}: expected a text `file_name` and a `label` from 0, but got {str(entry)[:120]}.")
+    if not isinstance(name, str) or not is_class_index(label):
+        raise PiumrError(
+            f"{where}: expected a text `file_name` and a `label` from 0 to {MAX_LABEL}, but got {brief(entry)}."
+        )
     return name, int(label)

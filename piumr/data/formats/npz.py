@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import check_plain
+from piumr.data.formats.packing import MAX_LABEL, check_plain
 from piumr.errors import PiumrError
 from piumr.layouts import LAYOUTS, Layout, same_joints
 from piumr.preprocessing import image_points
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 8 << 30
 """Largest container that is read, uncompressed."""
-
-MAX_LABEL = 100_000
-"""Largest label of a container without class names; a larger one is no class but an id or a hash."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +77,8 @@ class Npz:
         assert declaration.layout is not None
         _check_layout(arrays.get("joint_names"), parts, declaration.layout, path)
         count = len(offsets) - 1
+        if count < 1:
+            raise PiumrError(f"{path}: expected at least one clip, but got none.")
         points, valid = self._points(parts, offsets, _sizes(arrays, count, path))
         class_indices = _integers(arrays["label"], "label", path)
         names = _texts(arrays, "sample_id", count, path) or tuple(f"clip {i}" for i in range(count))
@@ -115,7 +114,8 @@ class Npz:
             raise PiumrError(f"{path}: expected the arrays {', '.join(self.joints)} to have the same frames.")
         if parts[0].ndim == 4:
             clips, frames = parts[0].shape[:2]
-            return [part.reshape(-1, *part.shape[2:]) for part in parts], np.arange(clips + 1) * frames
+            packed = [part.reshape(clips * frames, *part.shape[2:]) for part in parts]
+            return packed, np.arange(clips + 1) * frames
         if "offsets" not in arrays:
             raise PiumrError(f"{path}: expected an array `offsets` beside packed frames, but got {', '.join(arrays)}.")
         return parts, _integers(arrays["offsets"], "offsets", path)

@@ -18,7 +18,7 @@ from piumr.data.clips import SkeletonSet
 from piumr.data.formats.packing import check_plain, labels_from_names, pack
 from piumr.data.formats.people import follow, most_prominent, over_time
 from piumr.data.formats.skeleton_json import read_json
-from piumr.data.labels import class_indices, find_labels, persons_of
+from piumr.data.labels import class_indices, columns_of, find_labels, missing_clips, persons_of
 from piumr.errors import PiumrError
 from piumr.layouts import LAYOUTS, Layout
 from piumr.preprocessing import LIMIT, Mask, Points
@@ -86,16 +86,23 @@ class OpenPoseJson:
         if not folders:
             raise PiumrError(f"Expected folders of *{SUFFIX} files under {data}, but there are none.")
         if declaration.label is not None and labels is None:
-            names, persons, splits = sorted(folders), None, None
+            names = sorted(folders)
             indices, class_names = labels_from_names(declaration, names)
-        else:
-            found = find_labels(declaration, sorted(folders), self.lists, data, data, labels)
-            names, persons = list(found), persons_of(declaration, found)
-            listed = [label.split or "" for label in found.values()]
-            splits = listed if any(listed) else None
-            indices, class_names = class_indices([label.text for label in found.values()], declaration.class_names)
-        clips = [_clip(folders[name], layout) for name in names]
-        return pack(declaration, names, clips, indices, class_names, persons=persons, splits=splits)
+            return pack(declaration, names, [_clip(folders[name], layout) for name in names], indices, class_names)
+        found = find_labels(declaration, sorted(folders), self.lists, data, data, labels)
+        listed = [label.split or "" for label in found.values()]
+        indices, class_names = class_indices([label.text for label in found.values()], declaration.class_names)
+        return pack(
+            declaration,
+            list(found),
+            [_clip(folders[name], layout) for name in found],
+            indices,
+            class_names,
+            persons=persons_of(declaration, found),
+            splits=listed if any(listed) else None,
+            columns=columns_of(found),
+            missing=missing_clips(declaration, self.lists, data, found, class_names),
+        )
 
 
 def _clip(files: list[Path], layout: Layout) -> tuple[Points, Mask]:

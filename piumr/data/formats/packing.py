@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from piumr.data.clips import SkeletonSet
+from piumr.data.clips import ClipTable, SkeletonSet
 from piumr.data.labels import class_indices
 from piumr.errors import PiumrError
 from piumr.layouts import Layout
@@ -16,6 +16,9 @@ from piumr.preprocessing import Mask, Points
 
 if TYPE_CHECKING:
     from piumr.data.declaration import Declaration
+
+MAX_LABEL = 100_000
+"""Largest label of a file without class names; a larger one is no class but an id or a hash."""
 
 
 def read_files(
@@ -63,6 +66,8 @@ def pack(
     layout: Layout | None = None,
     persons: Sequence[str] | None = None,
     splits: Sequence[str] | None = None,
+    columns: Mapping[str, tuple[str, ...]] | None = None,
+    missing: ClipTable | None = None,
 ) -> SkeletonSet:
     """A set of N clips.
 
@@ -75,6 +80,8 @@ def pack(
         layout: the joints; None for the declared ones.
         persons: N person ids; None reads them from the names where the declaration says how.
         splits: N names of lists, where the set comes with such.
+        columns: further facts by name, N texts each, where the labels have such.
+        missing: clips that the set's lists name and that are not there.
 
     Raises:
         PiumrError: if something does not fit; see :class:`piumr.data.clips.SkeletonSet`.
@@ -98,6 +105,8 @@ def pack(
         coarse=declaration.coarse,
         coarse_names=declaration.coarse_names,
         mirror=declaration.mirror,
+        columns=columns or {},
+        missing=missing,
     )
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import check_plain, pack
+from piumr.data.formats.packing import MAX_LABEL, check_plain, pack
 from piumr.data.formats.people import most_prominent
-from piumr.data.formats.safe_pickle import load_pickle
+from piumr.data.formats.safe_pickle import brief, load_pickle
 from piumr.data.labels import class_indices
 from piumr.errors import PiumrError
 from piumr.layouts import LAYOUTS, Layout
@@ -196,9 +196,16 @@ def _label(entry: dict[str, Any], where: str) -> int | None:
     label = entry.get("label")
     if label is None:
         return None
-    if not isinstance(label, int | np.integer) or isinstance(label, bool) or label < 0:
-        raise PiumrError(f"{where}: expected `label` to be a class index from 0, but got {str(label)[:80]}.")
+    if not is_class_index(label):
+        raise PiumrError(
+            f"{where}: expected `label` to be a class index from 0 to {MAX_LABEL}, but got {brief(label)}."
+        )
     return int(label)
+
+
+def is_class_index(label: object) -> TypeGuard[int | np.integer[Any]]:
+    """Whether a value from a pickle can be the index of a class."""
+    return isinstance(label, int | np.integer) and not isinstance(label, bool) and bool(0 <= label <= MAX_LABEL)
 
 
 def _shape(entry: dict[str, Any], where: str) -> tuple[int, int] | None:
@@ -207,7 +214,7 @@ def _shape(entry: dict[str, Any], where: str) -> tuple[int, int] | None:
         return None
     sizes = list(shape) if isinstance(shape, tuple | list | np.ndarray) else []
     if len(sizes) != 2 or not all(isinstance(n, int | float | np.number) and 0 < n < LIMIT for n in sizes):
-        raise PiumrError(f"{where}: expected `img_shape` to be (height, width) in pixels, but got {str(shape)[:80]}.")
+        raise PiumrError(f"{where}: expected `img_shape` to be (height, width) in pixels, but got {brief(shape)}.")
     return int(sizes[0]), int(sizes[1])
 
 

@@ -14,6 +14,7 @@ import mmap
 import pickle
 import pickletools
 import re
+import reprlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, cast
@@ -39,6 +40,9 @@ PUTS = frozenset(("PUT", "BINPUT", "LONG_BINPUT"))
 
 DTYPE = re.compile(r"[<>|=]?[biufUS]\d{1,8}")
 """Types of array elements: numbers and text."""
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 2  # at six entries a level no array in it is written out more than 36 times
 
 
 def load_pickle(path: Path) -> Any:
@@ -66,6 +70,17 @@ def load_pickle(path: Path) -> Any:
             f"{path}: expected a pickle of NumPy arrays and builtins only, but got one that is damaged or holds "
             f"something else: {reason[:300]}."
         ) from None
+
+
+def brief(value: object) -> str:
+    """What a message shows of a value from a pickle: one line of at most 80 characters.
+
+    A few bytes may refer to one list many times over, level upon level: its whole text would not fit into any memory.
+    """
+    try:
+        return " ".join(_REPR.repr(value).split())[:80]
+    except ValueError:  # an integer of more digits than Python writes
+        return "a number of too many digits"
 
 
 _DAMAGE = (
@@ -124,7 +139,7 @@ class _DType:
 
     def __init__(self, name: object, *_: object) -> None:
         if not isinstance(name, str) or not DTYPE.fullmatch(name):
-            raise pickle.UnpicklingError(f"an array of {str(name)[:80]!r}")
+            raise pickle.UnpicklingError(f"an array of {brief(name)}")
         self._name = name.lstrip("<>|=")
 
     def __setstate__(self, state: object) -> None:

@@ -130,8 +130,10 @@ class SegmentsCsv:
 
 def _segments(file: Path) -> list[tuple[int, int, int]]:
     """Label, first and last frame of each segment."""
-    rows = list(csv.reader(read_text(file, MAX_BYTES).splitlines()))
+    rows = csv.reader(read_text(file, MAX_BYTES).splitlines())
     try:
         return [(int(label), int(first), int(last)) for label, first, last in rows]
+    except csv.Error as error:
+        raise PiumrError(f"{file}: expected a csv file, but got: {error}.") from None
     except ValueError:
         raise PiumrError(f"{file}: expected rows `label,first frame,last frame` of integers, but got others.") from None

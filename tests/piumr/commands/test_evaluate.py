@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 
 from piumr.checkpoint import load_checkpoint, save_checkpoint
 from piumr.commands.console import run_command
+from piumr.commands.evaluate import _folder as folder_of
 from piumr.data.declaration import load_declaration
 from piumr.data.protocols import make_splits
 from piumr.data.source import DataConfig, load_table
@@ -268,7 +269,8 @@ def test_an_ensemble_and_other_clips(trained, tmp_path, capfd):
     printed = capfd.readouterr().out
     assert "2 networks together" in printed
     assert "the runs by themselves" in printed
-    report = json.loads((trained / "run0" / "evaluation-with-run1" / "evaluation.json").read_text())
+    (folder,) = (trained / "run0").glob("evaluation-with-run1-*")
+    report = json.loads((folder / "evaluation.json").read_text())
     assert report["ensemble"] == 2
     assert report["latency_ms"] == pytest.approx(sum(one["latency_ms"]["median"] for one in report["runs"]))
     assert run(trained / "run0", "--fold", 2) == 0
@@ -282,6 +284,34 @@ def test_an_ensemble_and_other_clips(trained, tmp_path, capfd):
     assert {path.name for path in out.iterdir()} == {"evaluation.json", "predictions.csv", "report.html"}
 
 
+def test_evaluations_of_other_paths_with_the_same_ends_stay_apart(trained, tmp_path, monkeypatch):
+    run0 = tmp_path / "run0"
+    shutil.copytree(trained / "run0", run0, ignore=shutil.ignore_patterns("evaluation-*"))
+    for place in ("b", "c"):
+        shutil.copytree(trained / "run1", tmp_path / place / "1")
+        shutil.copytree(trained, tmp_path / place / "v1", ignore=shutil.ignore_patterns("run*"))
+        assert run(run0, tmp_path / place / "1") == 0
+        assert run(run0, "--data", tmp_path / place / "v1") == 0
+        assert run(run0, "--dataset", tmp_path / place / "v1") == 0
+    folders = {path.name for path in run0.glob("evaluation-*")}
+    assert len(folders) == 6
+    assert {name.rpartition("-")[0] for name in folders if "dataset" not in name} == {
+        *("evaluation-with-1", "evaluation-data-v1")
+    }
+    monkeypatch.chdir(tmp_path)  # the same evaluation goes to the same place, however its paths are written
+    assert run("run0", "--data", "b/v1") == 0
+    assert {path.name for path in run0.glob("evaluation-*")} == folders
+
+
+def test_names_that_are_cut_or_spelled_alike_stay_apart(tmp_path):
+    folders = [folder_of([tmp_path], {"protocol": name}) for name in ("a" * 200 + "1", "a" * 200 + "2", "a b", "a-b")]
+    assert len(set(folders)) == 4
+    assert all(folder.parent == tmp_path and len(folder.name) <= 120 for folder in folders)
+    assert folders[3].name == "evaluation-protocol-a-b"
+    assert folder_of([tmp_path], {"dataset": "ma52"}).name == "evaluation-dataset-ma52"
+    assert folder_of([tmp_path], {}) == tmp_path
+
+
 def test_bad_runs_are_one_line_and_exit_code_2(trained, tmp_path, capfd):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "report.html").write_text("mine")
@@ -293,6 +323,7 @@ def test_bad_runs_are_one_line_and_exit_code_2(trained, tmp_path, capfd):
         ((tmp_path,), "checkpoint.pt"),
         ((folder, folder), "each once"),
         ((folder, "--fold", 9), "1..4"),
+        ((folder, "--fold", 0), "1..4"),
         ((folder, "--protocol", "x"), "Expected a protocol among"),
         ((folder, "--dataset", "imaginary"), "utd_mhad"),
         ((folder, "--data", tmp_path), "toy.npz"),

@@ -88,6 +88,15 @@ def test_a_file_of_that_name_comes_first_and_a_wrong_name_lists_the_ready_ones(t
     assert parse("train", train, ["--config", "synthetic"])["method"] == "erm"
 
 
+@pytest.mark.parametrize("option", [("--config", "{}"), ("--config={}",)])
+def test_the_path_of_a_configuration_may_hold_an_equals_sign(tmp_path, monkeypatch, option):
+    (tmp_path / "runs" / "lr=0.1").mkdir(parents=True)
+    (tmp_path / "runs" / "lr=0.1" / "config.yaml").write_text("method: erm\nseed: 5\n")
+    monkeypatch.chdir(tmp_path)
+    values = parse("train", train, [part.format("runs/lr=0.1/config.yaml") for part in option])
+    assert (values["method"], values["seed"]) == ("erm", 5)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

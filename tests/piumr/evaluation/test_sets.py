@@ -107,6 +107,12 @@ def test_a_set_is_the_runs_own_by_its_clips(folds, renamed, toy_set):
     assert not is_own(run, renamed.table)
 
 
+def test_there_is_no_fold_0(folds):
+    for given in ({"fold": 0}, {"fold": 0, "protocol": "person-folds"}):
+        with pytest.raises(PiumrError, match=r"Expected `fold` to lie in 1\.\.4, but got 0\."):
+            evaluate_runs([folds["joint", 1]], given)
+
+
 def test_a_set_that_changed_since_training_is_said_to_have(run_maker, set_writer, toy_set, tmp_path):
     poses = set_writer(tmp_path / "poses", toy_set)
     run = run_maker(tmp_path / "run", poses)

@@ -180,6 +180,50 @@ def test_splits_survive_where_they_can(tmp_path):
     assert "The cache carries no splits." in notes
 
 
+def cache_with(folder, *columns):
+    """A cache whose labels.csv has further columns; returns a row of these for each clip."""
+    write_collection(landmark_clips(), folder, 30, "a test")
+    with (folder / "labels.csv").open(newline="") as file:
+        rows = [row | {name: f"{name}, {i}" for name in columns} for i, row in enumerate(csv.DictReader(file))]
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return {row["clip"]: tuple(row[name] for name in columns) for row in rows}
+
+
+def test_columns_of_the_labels_survive_where_they_can(tmp_path):
+    expected = cache_with(tmp_path / "poses", "age", "camera")
+    for source, target in (("poses", "set.npz"), ("set.npz", "again")):
+        notes = write_collection(read_collection(tmp_path / source), tmp_path / target, 30, "a test")
+        assert "age" not in " ".join(notes)
+    (tmp_path / "dataset.toml").write_text(
+        'title = "t"\ncitation = ""\nlicence = ""\nsource = ""\nformat = "npz"\nlayout = "mediapipe-33"\n'
+        '[options]\nfile = "set.npz"\n'
+    )
+    for clips in (read_set(load_declaration(tmp_path)), read_set(own_clips(), poses=tmp_path / "again")):
+        columns = zip(clips.columns["age"], clips.columns["camera"], strict=True)
+        assert dict(zip(clips.names, columns, strict=True)) == expected
+    notes = write_collection(read_collection(tmp_path / "again"), tmp_path / "set.pkl", 30, "a test")
+    assert notes[-1].endswith("persons, class names, column age, column camera.")
+
+
+def test_columns_that_cannot_be_carried_are_said_to_be_lost(tmp_path):
+    cache_with(tmp_path / "poses", "width", "file", "age")
+    notes = write_collection(read_collection(tmp_path / "poses"), tmp_path / "set.npz", 30, "a test")
+    assert notes[-1] == "The container carries no column width, column file."
+    with np.load(tmp_path / "set.npz", allow_pickle=False) as container:
+        arrays = dict(container)
+    assert arrays["width"].tolist() == [1080, 1081, 1082, 1083]
+    np.savez(tmp_path / "set.npz", **arrays, clip=arrays["age"], view=np.arange(4))
+    notes = write_collection(read_collection(tmp_path / "set.npz"), tmp_path / "again", 30, "a test")
+    assert notes == ["The cache carries no column clip."]
+    assert list(read_set(own_clips(), poses=tmp_path / "again").columns) == ["age", "view"]
+    np.savez(tmp_path / "set.npz", **{key: value for key, value in arrays.items() if key != "label"})
+    notes = write_collection(read_collection(tmp_path / "set.npz"), tmp_path / "unlabelled", 30, "a test")
+    assert notes == ["The cache carries no column age."]  # without labels it has no labels.csv
+
+
 def test_labels_of_a_cache_from_a_file_of_ones_own(tmp_path):
     write_collection(landmark_clips(known=False), tmp_path / "poses", 30, "a test")
     (tmp_path / "list.txt").write_text("clip0.mp4 7\np1/clip1.mp4 9\n")
@@ -263,6 +307,15 @@ def test_containers_that_do_not_fit_are_refused(tmp_path, changes, message):
     }
     np.savez(tmp_path / "set.npz", **{**arrays, **changes})
     with pytest.raises(PiumrError, match=message):
+        read_collection(tmp_path / "set.npz")
+
+
+def test_a_label_that_is_no_class_does_not_become_as_many_classes(tmp_path):
+    write_collection(metric_clips(), tmp_path / "set.npz", 30, "a test")
+    with np.load(tmp_path / "set.npz") as container:
+        arrays = {key: container[key] for key in container.files if key != "class_names"}
+    np.savez(tmp_path / "set.npz", **{**arrays, "label": np.array([0, 1, 100_001])})
+    with pytest.raises(PiumrError, match="labels up to 100000, but got 100001; number the classes from 0"):
         read_collection(tmp_path / "set.npz")
 
 

@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -69,13 +70,28 @@ def test_pairs_that_do_not_fit_are_refused(data):
     write(data, "train", ["0003_00_0001"], {"0003_00_0001": 1}, joints=28)
     with pytest.raises(PiumrError, match=r"44 joints of layout halpe-44, but got 28 joints .those of openpose-28"):
         read_set(MA52, data)
-    for content in (3, [3], [{"file_name": "a", "label": -1}], [{"label": 1}]):
+    for content in (3, [3], [{"file_name": "a", "label": -1}], [{"label": 1}], [{"file_name": "a", "label": 10**5000}]):
         (data / "train_label.pkl").write_bytes(pickle.dumps(content))
         with pytest.raises(PiumrError, match=r"train_label\.pkl"):
             read_set(MA52, data)
     (data / "train_label.pkl").unlink()
     with pytest.raises(PiumrError, match=r"train_label\.pkl, but it is not there"):
         read_set(MA52, data)
+
+
+def test_a_value_that_refers_to_itself_many_times_is_not_written_out(data):
+    """Six lists refer to the next one ten times each: a few bytes of a pickle are three million characters of text."""
+    nested = [0]
+    for _ in range(6):
+        nested = [nested] * 10
+    write(data, "train", ["a"], {"a": nested})
+    tracemalloc.start()
+    try:
+        with pytest.raises(PiumrError, match=r"a `label` from 0.*but got \{'file_name': 'a'"):
+            read_set(MA52, data)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("splits", ["[]", '["../train"]'])

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from piumr.data.folds import PersonFolds
 from piumr.data.formats import read_set
 from piumr.errors import PiumrError
 from piumr.layouts import get_layout
@@ -107,6 +108,34 @@ def test_labels_by_pattern_by_file_and_by_folders(declare, data):
     assert clips.splits == ("train", "test")
     clips = read_set(declare("openpose_json", "openpose-25"), data, labels=data / "train.txt")
     assert clips.names == ("a02_s1",)
+
+
+def test_protocols_split_by_further_columns_of_the_labels(declare, data):
+    for name in ("a", "b"):
+        write(data / name, [[entry(random_body())]])
+    (data / "labels.csv").write_text("clip,label,age\na,nod,adult\nb,nod,child\n")
+    protocol = '[protocols.ages]\nkind = "attribute"\ncolumn = "age"\ntrain = ["adult"]\ntest = ["child"]\n'
+    declaration = declare("openpose_json", "openpose-25", rest=protocol)
+    clips = read_set(declaration, data)
+    assert clips.columns == {"age": ("adult", "child")}
+    (split,) = declaration.protocols["ages"].split(clips)
+    assert (split.train.tolist(), split.test.tolist()) == ([0], [1])
+
+
+def test_a_lost_clip_changes_no_folds(declare, data):
+    names = [f"s{person}_c{label}_{take}" for person in range(4) for label in range(2) for take in range(2)]
+    for name in names:
+        write(data / name, [[entry(random_body())]])
+    (data / "all.txt").write_text("".join(f"{name}.mp4 {name[4]}\n" for name in names))
+    rest = "[options.lists]\nall = \"all.txt\"\n[person]\npattern = '^s(?P<person>\\d)'"
+    declaration = declare("openpose_json", "openpose-25", rest=rest, classes=["nod", "wave"])
+    whole = read_set(declaration, data)
+    assert whole.missing is None
+    (data / "s1_c1_0" / "video_000000000000_keypoints.json").unlink()
+    fewer = read_set(declaration, data)
+    assert (fewer.missing.names, fewer.missing.labels.tolist(), fewer.missing.persons) == (("s1_c1_0",), [1], ("1",))
+    for before, now in zip(*(PersonFolds(3).split(clips) for clips in (whole, fewer)), strict=True):
+        assert {whole.names[i] for i in before.test} - {"s1_c1_0"} == {fewer.names[i] for i in now.test}
 
 
 @pytest.mark.parametrize(

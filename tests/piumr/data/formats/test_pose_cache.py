@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from piumr.data.declaration import load_declaration, own_clips
-from piumr.data.formats import read_set
+from piumr.data.formats import PoseCache, read_set
 from piumr.errors import PiumrError
 
 
@@ -87,6 +89,16 @@ def test_ma52_by_its_lists(tmp_path, write_cache):
         read_set(declaration, data, poses)
     with pytest.raises(PiumrError, match=r"train_list_videos.txt, val_list_videos.txt.*\(--data\)"):
         read_set(declaration, tmp_path, poses)
+
+
+def test_lost_clips_of_a_class_that_nothing_declares_and_no_clip_shows(tmp_path, write_cache):
+    write_cache(tmp_path / "a.npz")
+    write_cache(tmp_path / "b.npz")
+    declaration = replace(own_clips(), format=PoseCache(lists={"all": "all.txt"}))
+    (tmp_path / "all.txt").write_text("a nod\nb wave\nc shrug\nd nod\n")
+    clips = read_set(declaration, tmp_path, tmp_path)
+    assert clips.class_names == ("nod", "wave")
+    assert clips.missing.names == ("d",)
 
 
 def test_another_layout_is_refused_by_both_names(tmp_path, write_cache):

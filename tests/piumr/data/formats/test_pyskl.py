@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -156,9 +157,11 @@ def test_ntu_as_pyskl_has_it(data):
         ({"keypoint": np.ones((1, 0, 17, 2))}, r"but got \(1, 0, 17, 2\)"),
         ({"keypoint_score": np.ones((1, 5, 17))}, r"`keypoint_score` of shape \(1, 6, 17\), but got \(1, 5, 17\)"),
         ({"keypoint_score": "x"}, "`keypoint_score` to be an array"),
-        ({"label": -1}, "`label` to be a class index from 0, but got -1"),
+        ({"label": -1}, "`label` to be a class index from 0 to 100000, but got -1"),
         ({"label": "nod"}, "`label` to be a class index"),
         ({"label": True}, "`label` to be a class index"),
+        ({"label": 100_001}, "`label` to be a class index from 0 to 100000, but got 100001"),
+        ({"label": 10**5000}, "`label` to be a class index"),
         ({"label": None}, "Expected a `label` for every clip, but got none for 'a'"),
         ({"label": 7}, r"class id in 0\.\.1"),
         ({"img_shape": (0, 5)}, r"`img_shape` to be \(height, width\)"),
@@ -174,6 +177,23 @@ def test_annotations_that_do_not_fit_are_refused(coco, data, changes, message):
     with pytest.raises(PiumrError, match=message) as error:
         read_set(coco(classes=["nod", "wave"]), data)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["label", "img_shape"])
+def test_a_value_that_refers_to_itself_many_times_is_not_written_out(coco, data, key):
+    """Six lists refer to the next one ten times each: a few bytes of a pickle are three million characters of text."""
+    nested = [0]
+    for _ in range(6):
+        nested = [nested] * 10
+    write(data / "set.pkl", [annotation("a", **{key: nested})])
+    declaration = coco()
+    tracemalloc.start()
+    try:
+        with pytest.raises(PiumrError, match=rf"`{key}` to be .* but got \[\["):
+            read_set(declaration, data)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

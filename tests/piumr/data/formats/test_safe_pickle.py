@@ -6,11 +6,12 @@ import resource
 import struct
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from piumr.data.formats.safe_pickle import load_pickle
+from piumr.data.formats.safe_pickle import brief, load_pickle
 from piumr.errors import PiumrError
 
 DATA = {
@@ -228,6 +229,35 @@ def test_sizes_are_checked_before_memory_is_taken(tmp_path, content):
     *message, megabytes = done.stdout.splitlines()
     assert "builtins only" in message[0]
     assert int(megabytes) < 100
+
+
+def test_a_message_shows_little_of_a_value_and_makes_little_of_it():
+    """Six lists refer to the next one ten times each: a few bytes of a pickle are three million characters of text."""
+    nested = [0]
+    for _ in range(6):
+        nested = [nested] * 10
+    values = (nested, {"label": nested}, "a" * 1000, np.zeros((40, 40)), 10**5000, (10**5000, 5))
+    tracemalloc.start()
+    try:
+        texts = [brief(value) for value in values]
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    assert all(0 < len(text) <= 80 and "\n" not in text for text in texts)
+    assert [brief(value) for value in (-1, True, "nod", (0, 5), None)] == ["-1", "True", "'nod'", "(0, 5)", "None"]
+
+
+def test_types_of_arrays_are_not_written_out(tmp_path):
+    """The name of a type may be any object: here lists as above."""
+    lists = b"(lp0\nI0\na0" + b"".join(b"(lp%d\n" % k + b"g%d\na" % (k - 1) * 10 + b"0" for k in range(1, 7))
+    path = write(tmp_path, lists + b"cnumpy\ndtype\n(g6\ntR.")
+    tracemalloc.start()
+    try:
+        with pytest.raises(PiumrError, match="an array of "):
+            load_pickle(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

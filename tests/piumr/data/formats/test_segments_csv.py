@@ -78,6 +78,7 @@ def test_joints_without_confidence_are_missing(data):
     [
         ("1,0\n", "rows `label,first frame,last frame`"),
         ("1,0,x\n", "rows `label,first frame,last frame`"),
+        ('"' + "1" * 200_000, "expected a csv file, but got: field larger than field limit"),
         ("1,0,5\n1,-1,3\n", r"line 2: expected a segment within the recording's frames 0\.\.49, but got -1\.\.3"),
         ("1,0,50\n", r"frames 0\.\.49, but got 0\.\.50"),
         ("1,5,4\n", r"but got 5\.\.4"),
