@@ -151,6 +151,10 @@ def read_pickle(path: Path) -> tuple[list[Annotation], dict[str, list[str]]]:
         content = content.get("annotations")
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise PiumrError(f"{path}: expected a list of `annotations`, each a dictionary, but got another.")
+    # a pickle may refer to one array any number of times, and every clip is a copy
+    arrays = [id(entry["keypoint"]) for entry in content if isinstance(entry.get("keypoint"), np.ndarray)]
+    if len(set(arrays)) < len(arrays):
+        raise PiumrError(f"{path}: expected every clip to have a `keypoint` of its own, but several share one.")
     return [_annotation(entry, f"{path}: annotation {i}") for i, entry in enumerate(content)], by_split
 
 

@@ -213,6 +213,14 @@ def test_pickles_that_do_not_fit_are_refused(coco, data, content, message):
         read_set(coco(), data)
 
 
+def test_clips_that_share_one_array_are_refused(coco, data):
+    """Every clip is copied: a small file could fill any memory."""
+    one = annotation("a", 0)
+    write(data / "set.pkl", [one, {**one, "frame_dir": "b"}])
+    with pytest.raises(PiumrError, match="`keypoint` of its own"):
+        read_set(coco(), data)
+
+
 def test_clips_of_other_dimensions_are_refused(coco, data):
     write(data / "set.pkl", [annotation("a"), annotation("b", dimensions=3)])
     with pytest.raises(PiumrError, match="clips of 2 dimensions, but got 3 in 'b'"):
