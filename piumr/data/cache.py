@@ -176,7 +176,8 @@ def _write(file: Path, key: str, table: ClipTable, store: ClipStore, warnings: l
     facts = {"key": key, "layout": store.layout.name, "table": _plain(table), "warnings": warnings}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _make_room(file.parent, MAX_BYTES - size)
+        if size <= MAX_BYTES:  # else no room is enough, and the others stay
+            _make_room(file.parent, MAX_BYTES - size)
         if size > MAX_BYTES or shutil.disk_usage(file.parent).free < 2 * size:
             logger.warning("No room to keep the packed set in %s: it will be read again next time.", file.parent)
             return

@@ -22,7 +22,8 @@ NOISE_STREAM = 2
 JITTER = 0.0005
 """Standard deviation of a landmark from frame to frame, in image heights: 0.65 px at 1296, as measured on MA-52."""
 DRIFT = 0.0016
-"""Standard deviation of a landmark's slow error, in image heights; it changes within about a third of a second."""
+"""Standard deviation of a landmark's slow error at its knots, in image heights; it is drawn anew about every third of a
+second, and smaller in between."""
 DRIFT_FRAMES = 10
 BORDER = 0.02
 """Visibility falls from 1 to 0 over this share of the image around its border."""
@@ -34,7 +35,7 @@ class Flaws:
 
     Attributes:
         jitter: (T, 75, 2) standard normal, independent from frame to frame.
-        drift: (T, 75, 2) standard normal, slow.
+        drift: (T, 75, 2) slow: standard normal every :data:`DRIFT_FRAMES` frames, straight lines in between.
         lost: (T, 2) bool, the left and right hand is not detected.
         doubt: (33,) what a body landmark's visibility lacks to 1.
     """

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,15 @@ ROOM = 64 << 20
 
 CONFIG = "config.yaml"
 
+EVALUATIONS = ["evaluation.json", *(f"evaluation-*/{name}" for name in ("*.json", "predictions.csv", "report.html"))]
+"""What ``piumr-evaluate`` leaves in a run folder; it speaks of one network, and goes when another takes its place."""
+
 WRITTEN = (
-    f"{CONFIG} run.json last.ckpt checkpoint.pt model.onnx metrics.json history.csv predictions.csv curves.png "
-    "report.html evaluation.json examples/*.npz tensorboard/*"
-).split()
-"""What a run writes, and ``overwrite`` removes."""
+    *f"{CONFIG} run.json last.ckpt checkpoint.pt model.onnx metrics.json history.csv predictions.csv".split(),
+    *"curves.png report.html examples/*.npz tensorboard/*".split(),
+    *EVALUATIONS,
+)
+"""What a run writes, or is written about it, and ``overwrite`` removes."""
 
 
 def claim_folder(out: Path | None, overwrite: bool) -> Path:
@@ -53,12 +58,17 @@ def claim_folder(out: Path | None, overwrite: bool) -> Path:
             way = f"add --overwrite, or go on with --resume {folder}" if unfinished else "add --overwrite"
             raise PiumrError(f"Expected `out` to be an empty folder, but {str(out)!r} holds files: {way}.")
         folder.mkdir(parents=True, exist_ok=True)
-        for pattern in WRITTEN:
-            for file in folder.glob(pattern):
-                file.unlink()
+        remove_files(folder, WRITTEN)
     if shutil.disk_usage(folder).free < ROOM:  # better now than after hours of training
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     return folder
+
+
+def remove_files(folder: Path, patterns: Iterable[str]) -> None:
+    """Remove the files in a folder that match any of some patterns."""
+    for pattern in patterns:
+        for file in folder.glob(pattern):
+            file.unlink()
 
 
 def is_finished(folder: Path) -> bool:

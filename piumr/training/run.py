@@ -38,7 +38,7 @@ from piumr.training.curves import plot_curves
 from piumr.training.devices import leave_the_rest_to_the_first, training_device
 from piumr.training.examples import write_examples
 from piumr.training.fit import Fit, fit, make_module, make_net, predict
-from piumr.training.folder import CONFIG, claim_folder, config_text, resolve
+from piumr.training.folder import CONFIG, EVALUATIONS, claim_folder, config_text, remove_files, resolve
 from piumr.training.module import parameter_count
 from piumr.training.provenance import device_name, fingerprint, git_state, read_record, versions, write_record
 from piumr.training.select import inner_folds, select_epochs
@@ -280,6 +280,7 @@ def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run
     """Save, evaluate and export what was trained; ``metrics.json`` comes last and says that all is there."""
     clips, store, test = job.clips, job.store, job.split.test
     card = _card(job, facts)
+    remove_files(folder, EVALUATIONS)  # of the network that a run had which is gone on with
     save_checkpoint(folder / CHECKPOINT, outcome.net, card)  # whatever happens from here on, the training is safe
 
     logits = predict(outcome.net, store, test)

@@ -191,6 +191,15 @@ def test_it_is_bounded_and_the_longest_unused_goes_first(config, folder, reads, 
     assert len(list(folder.glob("*.pt"))) == 2
 
 
+def test_a_set_that_is_too_large_drives_no_other_out(config, folder, reads, monkeypatch, caplog):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "other.pt").write_bytes(b"x" * 10)
+    monkeypatch.setattr(cache, "MAX_BYTES", 20)
+    load_packed(config, 8)
+    assert "No room" in caplog.text
+    assert [file.name for file in folder.glob("*.pt")] == ["other.pt"]
+
+
 def test_a_set_without_room_is_not_kept(config, folder, reads, monkeypatch, caplog):
     usage = shutil.disk_usage(folder.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))

@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -165,12 +166,27 @@ def test_run_folders_are_numbered_and_never_shared(tmp_path, monkeypatch):
 
 
 def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path):
-    for name in ("model.onnx", "notes.txt"):
+    (tmp_path / "evaluation-fold-2").mkdir()
+    for name in ("model.onnx", "evaluation.json", "evaluation-fold-2/predictions.csv", "notes.txt"):
         (tmp_path / name).write_text("old")
     with pytest.raises(PiumrError, match="--overwrite"):
         claim_folder(tmp_path, overwrite=False)
     claim_folder(tmp_path, overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["notes.txt"]
+
+
+def test_evaluations_go_with_the_network_they_speak_of(tmp_path, toy_set):
+    write_container(tmp_path, toy_set)
+    config = TrainConfig("erm", CONFIG.model, OptimConfig(epochs=3, batch_size=12, warmup_epochs=0))
+    data, run, quiet = DataConfig(dataset=str(tmp_path / "dataset.toml")), tmp_path / "run", Console(quiet=True)
+    train_run(data, config, "last", run, quiet, time_limit=timedelta(microseconds=1))
+    (run / "evaluation-fold-2").mkdir()
+    stale = [run / "evaluation.json", run / "evaluation-fold-2" / "report.html"]
+    for file in stale:
+        file.write_text("of the network so far")
+    train_run(data, config, "last", run, quiet, resume=True)
+    assert not any(file.exists() for file in stale)
+    assert (run / "report.html").is_file()
 
 
 def test_the_run_it_starts_from_is_not_overwritten(finished):
