@@ -87,16 +87,19 @@ def read_predictions(
             f"`predicted` (or `predicted_1`, ...), but got {', '.join(columns) or 'nothing'}."
         )
     _once([row[clip] for _, row in rows], [where for where, _ in rows])
+    labelled = [name for name in columns if name == "label"]
+    bodied = [name for name in columns if name == "body_pred_1" and coarse_names is not None]
+    _filled(rows, [*([] if scored else ranked), *labelled, *bodied])
     if class_names is None and scored:
         class_names = tuple(name.removeprefix("score_") for name in scored)
     if class_names is None:
-        found = {row[name] for _, row in rows for name in [*ranked, *(["label"] if "label" in columns else [])]}
+        found = {row[name] for _, row in rows for name in [*ranked, *labelled]}
         class_names = tuple(sorted(found, key=natural))
     if len(class_names) < 2:
         raise PiumrError(f"{files[0]}: expected predictions of at least two classes, but got {class_names[0]!r} alone.")
     scores = _scores(rows, scored, class_names) if scored else _from_ranking(rows, ranked, class_names)
     bodies = None
-    if coarse_names is not None and "body_pred_1" in columns:
+    if coarse_names is not None and bodied:
         bodies = torch.tensor([_index(row["body_pred_1"], coarse_names, where) for where, row in rows])
     return Predictions(
         clips=tuple(row[clip] for _, row in rows),
@@ -104,12 +107,8 @@ def read_predictions(
         depth=len(class_names) if scored else len(ranked),
         class_names=class_names,
         coarse_predicted=bodies,
-        labels=torch.tensor([_index(row["label"], class_names, where) for where, row in rows])
-        if "label" in columns
-        else None,
-        persons=tuple(row["person"] for _, row in rows)
-        if "person" in columns and all(row["person"] for _, row in rows)
-        else None,
+        labels=torch.tensor([_index(row["label"], class_names, where) for where, row in rows]) if labelled else None,
+        persons=_persons(rows),
     )
 
 
@@ -294,6 +293,25 @@ def _once(clips: Sequence[str], where: Sequence[str]) -> None:
         if clip in first:
             raise PiumrError(f"{place}: expected every clip once, but got {clip!r} again, after {first[clip]}.")
         first[clip] = place
+
+
+def _filled(rows: list[tuple[str, dict[str, str]]], columns: Sequence[str]) -> None:
+    """Refuse an empty field where a class is needed: nothing is no class, and what a torn line lacks is no hit."""
+    for where, row in rows:
+        for name in columns:
+            if not row[name]:
+                raise PiumrError(f"{where}: expected `{name}` to be a class, but got ''.")
+
+
+def _persons(rows: list[tuple[str, dict[str, str]]]) -> tuple[str, ...] | None:
+    """The column ``person``; None if there is none, or nothing in it, as where a set does not tell."""
+    persons = tuple(row.get("person", "") for _, row in rows)
+    if not any(persons):
+        return None
+    if not all(persons):
+        where = rows[persons.index("")][0]
+        raise PiumrError(f"{where}: expected `person` to be given for every clip or for none, but got ''.")
+    return persons
 
 
 def _as_video(clip: str) -> str:

@@ -31,6 +31,9 @@ MAX_NAME = 120
 
 FIGURES, PREDICTIONS, REPORT = "evaluation.json", "predictions.csv", "report.html"
 
+RUN = ("checkpoint.pt", "run.json")
+"""Files of which a run folder has at least one."""
+
 
 def evaluate(
     runs: list[Path] = [],  # noqa: B006
@@ -64,13 +67,14 @@ def evaluate(
         data: folder of the data set's files or lists; the folder of its dataset.toml if not given. With --submission,
             the clips are those of its test_list_videos.txt.
         poses: folder of cached poses, where labels come from its labels.csv or its folders.
-        labels: label file: labels.csv, or a list with one `name label` a line.
+        labels: label file: labels.csv, or a list with one `name label` a line. With --submission, the list of the
+            clips, in place of test_list_videos.txt.
         protocol: whose test clips are expected; the run's own, or the data set's default, if not given. Of a set that
             the run was not trained on all clips are, if neither this nor --fold is given.
         fold: which of the protocol's splits, from 1; the run's own, or all that have predictions, if not given.
         layout: reduce the set's joints to those of a smaller layout.
-        out: with runs the folder of the results; without it the run folder, or one inside it where the clips are not
-            the run's own or there are several runs. With --predictions a JSON file to write.
+        out: with runs the folder of the results, no run folder; without it the run folder, or one inside it where the
+            clips are not the run's own or there are several runs. With --predictions a JSON file to write.
         submission: zip to write for MA-52's Codabench page instead of scoring.
     """
     if bool(runs) == bool(predictions):
@@ -90,11 +94,10 @@ def evaluate(
 
 
 def _evaluate_runs(runs: Sequence[Path], given: dict[str, Any], out: Path | None) -> int:
-    folder = out or _folder(runs, given)
-    if out is not None and out.exists() and not out.is_dir():
-        raise PiumrError(f"Expected `out` to be a folder for the results of runs, but {str(out)!r} is a file.")
-    if out is not None and out.is_dir() and any(out.iterdir()) and not (out / FIGURES).is_file():
-        raise PiumrError(f"Expected `out` to be an empty folder or an earlier evaluation, but {str(out)!r} is neither.")
+    folder = _folder(runs, given)
+    if out is not None and out.resolve() != folder.resolve():
+        _check_results(out)
+        folder = out
     evaluation = evaluate_runs(runs, given)
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / FIGURES, evaluation.to_dict())
@@ -106,6 +109,21 @@ def _evaluate_runs(runs: Sequence[Path], given: dict[str, Any], out: Path | None
     console.print(f"Everything is in {folder}: {FIGURES}, {PREDICTIONS}, {REPORT}")
     console.print(f"Next: open {folder / REPORT} in a browser")
     return 0
+
+
+def _check_results(out: Path) -> None:
+    """Refuse a place for results in which something else would be lost.
+
+    Raises:
+        PiumrError: if ``out`` is a file, a run folder, or holds files but no evaluation.
+    """
+    if out.exists() and not out.is_dir():
+        raise PiumrError(f"Expected `out` to be a folder for the results of runs, but {str(out)!r} is a file.")
+    # evaluated once, it holds an evaluation too; its predictions.csv says what the run was tested on
+    if any((out / name).is_file() for name in RUN):
+        raise PiumrError(f"Expected `out` to be a folder for the results, but {str(out)!r} is a run folder.")
+    if out.is_dir() and any(out.iterdir()) and not (out / FIGURES).is_file():
+        raise PiumrError(f"Expected `out` to be an empty folder or an earlier evaluation, but {str(out)!r} is neither.")
 
 
 def _score_files(files: list[Path], given: dict[str, Any], out: Path | None) -> int:
@@ -123,10 +141,17 @@ def _score_files(files: list[Path], given: dict[str, Any], out: Path | None) -> 
 
 
 def _submit(runs: Sequence[Path], files: Sequence[Path], given: dict[str, Any], out: Path) -> int:
+    ignored = [f"--{name}" for name in ("protocol", "fold") if name in given]
+    if ignored:
+        raise PiumrError(
+            "Expected the clips of a submission to be those of a list (--data, --labels), but got "
+            f"{' and '.join(ignored)}."
+        )
     if runs:
         declaration, clips = submit_runs(runs, given, out)
     else:
-        declaration, clips = submit_files(files, given.get("dataset", MA52), given.get("data"), out)
+        dataset, data, labels = given.get("dataset", MA52), given.get("data"), given.get("labels")
+        declaration, clips = submit_files(files, dataset, data, labels, out)
     console.print(f"Wrote {out}: prediction.csv with {clips} clips.")
     if declaration.name == MA52 and clips != TEST_CLIPS:
         console.print(f"Note: the test set of MA-52 has {TEST_CLIPS} clips, not {clips}.")

@@ -203,8 +203,8 @@ def match_classes(card: ModelCard, table: ClipTable, test: np.ndarray) -> tuple[
         test: indices of the test clips.
 
     Returns:
-        The tested clips, with the shared classes in the set's order; where each of these is among the model's; and a
-        sentence where the two do not have the same classes, else an empty one.
+        The tested clips, with the shared classes in the set's order and the coarse classes of these; where each of
+        them is among the model's; and a sentence where the two do not have the same classes, else an empty one.
 
     Raises:
         PiumrError: if a test clip is of a class that the model does not know, or fewer than two classes are shared.
@@ -231,6 +231,9 @@ def match_classes(card: ModelCard, table: ClipTable, test: np.ndarray) -> tuple[
             f"{few([table.class_names[i] for i in kept])}."
         )
     coarse = table.coarse or (card.coarse and tuple(card.coarse[place or 0] for place in found))
+    coarse_names = table.coarse_names or card.coarse_names
+    # a coarse class of none of the classes cannot occur, and its F1 would count as 0
+    numbers = sorted({coarse[i] for i in kept}) if coarse else []
     lookup = np.zeros(len(found), dtype=np.int64)
     lookup[kept] = np.arange(len(kept))
     clips = table.subset(test)
@@ -238,8 +241,8 @@ def match_classes(card: ModelCard, table: ClipTable, test: np.ndarray) -> tuple[
         clips,
         labels=lookup[clips.labels],
         class_names=tuple(table.class_names[i] for i in kept),
-        coarse=coarse and tuple(coarse[i] for i in kept),
-        coarse_names=table.coarse_names or card.coarse_names,
+        coarse=coarse and tuple(numbers.index(coarse[i]) for i in kept),
+        coarse_names=coarse_names and tuple(coarse_names[number] for number in numbers),
     )
     if len(kept) == len(known):
         return clips, columns, ""

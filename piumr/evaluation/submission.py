@@ -26,13 +26,16 @@ TEST_LIST = "test_list_videos.txt"
 """List of MA-52's test clips, whose labels are withheld."""
 
 
-def submit_files(files: Sequence[Path], dataset: str, data: Path | None, out: Path) -> tuple[Declaration, int]:
+def submit_files(
+    files: Sequence[Path], dataset: str, data: Path | None, labels: Path | None, out: Path
+) -> tuple[Declaration, int]:
     """Write the submission; its clips have no labels that could be scored, but a list to be compared with.
 
     Args:
         files: files of predictions with scores.
         dataset: name of the set.
         data: folder that may hold the list of test clips.
+        labels: another list of test clips; None for :data:`TEST_LIST` in that folder, if it is there.
         out: the zip.
 
     Returns:
@@ -43,8 +46,10 @@ def submit_files(files: Sequence[Path], dataset: str, data: Path | None, out: Pa
     """
     declaration = _with_coarse(load_declaration(dataset))
     found = read_predictions(files, declaration.class_names, declaration.coarse_names)
-    if data is not None and (data / TEST_LIST).is_file():
-        _compare(found, declaration, data / TEST_LIST, str(files[0]))
+    if labels is None and data is not None and (data / TEST_LIST).is_file():
+        labels = data / TEST_LIST
+    if labels is not None:
+        _compare(found, declaration, labels, str(files[0]))
     assert declaration.coarse is not None
     write_submission(out, found, declaration.coarse)
     return declaration, len(found.clips)
@@ -69,7 +74,7 @@ def submit_runs(folders: Sequence[Path], given: Mapping[str, Any], out: Path) ->
     config = runs[0].choose(given)
     declaration = _with_coarse(find_set(config))
     data = config.data or declaration.folder
-    path = config.labels or data / TEST_LIST
+    path = given.get("labels") or data / TEST_LIST  # the run's own labels are of its training clips
     if not path.is_file():
         raise PiumrError(
             f"Expected the list of the test clips, but there is no file {str(path)!r}: name its folder with --data, or "

@@ -60,6 +60,19 @@ def test_f1_mean_equals_scikit_learn():
     assert parts.mean == pytest.approx(np.mean(list(expected.values())), abs=1e-6)
 
 
+def test_f1_mean_of_a_set_with_one_coarse_class_equals_scikit_learn():
+    scores, targets = predictions()
+    true, predicted = targets.numpy(), scores.argmax(1).numpy()
+    parts = evaluate(scores, targets, coarse=[0] * 12).f1_mean
+    for average in ("macro", "micro"):
+        body = f1_score(0 * true, 0 * predicted, labels=[0], average=average, zero_division=0)
+        action = f1_score(true, predicted, labels=range(12), average=average, zero_division=0)
+        assert getattr(parts, f"body_{average}") == body == 1
+        assert getattr(parts, f"action_{average}") == pytest.approx(action)
+    assert parts.mean == pytest.approx((2 + parts.action_macro + parts.action_micro) / 4)
+    assert macro_f1(targets * 0, targets * 0, 1) == 1
+
+
 def test_person_figures():
     generator = np.random.default_rng(0)
     clips = {f"person {i:02d}": int(n) for i, n in enumerate(generator.integers(2, 40, size=30))}

@@ -101,6 +101,11 @@ def test_files_of_folds_are_one(tmp_path):
         ("clip," + ",".join(f"score_{i}" for i in range(6)) + "\na,1,2,3,4,nan,5\n", "finite number, but got 'nan'"),
         ("clip,predicted,label\na,1,jump\n", "line 2: .*'jump'"),
         ("clip,predicted,body_pred_1\na,1,7\n", "line 2: .*'7'"),
+        ("clip,predicted,body_pred_1\na,1,0\nb,1, \n", "line 3: expected `body_pred_1` to be a class, but got ''"),
+        (
+            "clip,person,predicted\na,p,1\nb,,1\n",
+            "p.csv, line 3: expected `person` to be given for every clip or for none, but got ''",
+        ),
         ("clip,predicted\na," + "b" * 200_000, "readable"),
     ],
 )
@@ -108,6 +113,28 @@ def test_wrong_files_are_refused_in_one_line(tmp_path, text, message):
     with pytest.raises(PiumrError, match=message) as error:
         read(tmp_path, text)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clip,label,predicted\na,nod,nod\nb,wave,wave\nc", "p.csv, line 4: expected `predicted` to be a class"),
+        ("clip,label,predicted\na,nod,nod\nb,,wave\n", "p.csv, line 3: expected `label` to be a class, but got ''"),
+        ("clip,label,predicted\na,nod,nod\nb,nod,\nc,nod,wave\n", "p.csv, line 3: expected `predicted` to be"),
+        ("clip,predicted_1,predicted_2\na,nod,wave\nb,nod, \n", "p.csv, line 3: expected `predicted_2` to be a class"),
+        ("clip,label,score_a,score_b\na,a,1,0\nb,,1,0\n", "p.csv, line 3: expected `label` to be a class"),
+    ],
+)
+def test_an_empty_field_is_no_class(tmp_path, text, message):
+    with pytest.raises(PiumrError, match=message):
+        read(tmp_path, text, None, None)
+
+
+def test_empty_fields_that_nobody_needs_are_read_over(tmp_path):
+    text = "clip,person,predicted,score_a,score_b,body_pred_1,note\na,,,1,0,,\nb,,b,0,1,1,x\n"
+    found = read(tmp_path, text, None, None)
+    assert found.class_names == ("a", "b")
+    assert found.persons is None
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path):

@@ -166,6 +166,30 @@ def test_a_submission(tmp_path, capfd):
     assert not (tmp_path / "again.zip").exists()
     (tmp_path / "test_list_videos.txt").write_text("".join(f"test000{i}.mp4 0\n" for i in range(3)))
     assert run(*arguments) == 0
+    (tmp_path / "list.txt").write_text("".join(f"test000{i}.mp4 0\n" for i in range(4)))
+    assert run(*arguments, "--labels", tmp_path / "list.txt") == 2  # this list, not that of the folder
+    assert "all 4 clips" in capfd.readouterr().err
+    arguments = ("--predictions", tmp_path / "p.csv", "--submission", tmp_path / "listed.zip", "--labels")
+    assert run(*arguments, tmp_path / "list.txt") == 2
+    assert "1 are missing, such as 'test0003'" in capfd.readouterr().err
+    assert run(*arguments, tmp_path / "none.txt") == 2
+    assert "none.txt" in capfd.readouterr().err
+    assert not (tmp_path / "listed.zip").exists()
+    assert run(*arguments, tmp_path / "test_list_videos.txt") == 0
+
+
+def test_a_submission_has_no_protocol_and_no_fold(tmp_path, capfd):
+    lines = ["clip," + ",".join(f"score_{i}" for i in range(52)), "test0000," + ",".join(map(str, range(52)))]
+    (tmp_path / "p.csv").write_text("\n".join(lines))
+    for subject in (("--predictions", tmp_path / "p.csv"), (tmp_path / "run",)):
+        for options, named in (
+            (("--protocol", "official"), "--protocol"),
+            (("--fold", 2), "--fold"),
+            (("--fold", 0, "--protocol", "official"), "--protocol and --fold"),
+        ):
+            assert run(*subject, *options, "--submission", tmp_path / "s.zip") == 2
+            assert f"those of a list (--data, --labels), but got {named}." in capfd.readouterr().err
+    assert not (tmp_path / "s.zip").exists()
 
 
 def test_bad_usage_is_one_line_and_exit_code_2(tmp_path, labels, capfd):
@@ -282,6 +306,33 @@ def test_an_ensemble_and_other_clips(trained, tmp_path, capfd):
     for _ in range(2):  # an earlier evaluation may be replaced
         assert run(*runs, "--out", out) == 0
     assert {path.name for path in out.iterdir()} == {"evaluation.json", "predictions.csv", "report.html"}
+
+
+def test_results_take_no_run_folders_place(trained, tmp_path, capfd):
+    run0, run1 = tmp_path / "run0", tmp_path / "run1"
+    for folder in (run0, run1):
+        shutil.copytree(trained / folder.name, folder, ignore=shutil.ignore_patterns("evaluation*"))
+        assert run(folder) == 0
+    tested = (run0 / "predictions.csv").read_bytes(), (run1 / "predictions.csv").read_bytes()
+    started = tmp_path / "started"
+    started.mkdir()
+    for name in ("run.json", "evaluation.json"):
+        shutil.copy(run0 / name, started)
+    capfd.readouterr()
+    for arguments in (
+        (run0, "--fold", 2, "--out", run0),
+        (run0, "--dataset", trained / "dataset.toml", "--out", run0),
+        (run0, "--out", run1),
+        (run0, run1, "--out", run0),
+        (run0, "--out", started),
+    ):
+        assert run(*arguments) == 2, arguments
+        assert f"but '{arguments[-1]}' is a run folder." in capfd.readouterr().err
+    assert tested == ((run0 / "predictions.csv").read_bytes(), (run1 / "predictions.csv").read_bytes())
+    assert {path.name for path in started.iterdir()} == {"run.json", "evaluation.json"}
+    (run1 / "evaluation.json").unlink()
+    assert run(run1, "--out", run1) == 0  # where the figures go anyway
+    assert (run1 / "evaluation.json").is_file()
 
 
 def test_evaluations_of_other_paths_with_the_same_ends_stay_apart(trained, tmp_path, monkeypatch):

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import f1_score
 
 from piumr.data.source import DataConfig, load_set
 from piumr.errors import PiumrError
-from piumr.evaluation import evaluate_runs, load_run
+from piumr.evaluation import evaluate_runs, load_run, score
 from piumr.evaluation.sets import is_own, load_for, match_classes, to_layout
 from piumr.layouts import get_layout
 
@@ -64,6 +65,29 @@ def test_coarse_classes_are_the_models_where_the_set_has_none(folds, renamed):
     clips, columns, _ = match_classes(card, plain, np.arange(len(plain)))
     assert clips.coarse == tuple(card.coarse[i] for i in columns)
     assert match_classes(card, renamed.table, np.arange(len(plain)))[0].coarse == renamed.coarse
+
+
+@pytest.mark.parametrize(("coarse", "kept"), [((1, 1, 0), ("b",)), ((0, 0, 1), ("a",)), ((2, 1, 0), ("b", "c"))])
+def test_coarse_classes_of_no_shared_class_do_not_count(folds, renamed, coarse, kept):
+    card = load_run(folds["joint", 1]).card
+    card = replace(card, class_names=renamed.class_names, coarse=coarse, coarse_names=("a", "b", "c"))
+    arms = replace(renamed.table, class_names=("left arm", "right arm", "x"), coarse=None, coarse_names=None)
+    known = np.flatnonzero(renamed.labels < 2)
+    of_card = match_classes(card, arms, known)[0]
+    of_set = match_classes(card, replace(arms, coarse=coarse, coarse_names=card.coarse_names), known)[0]
+    for clips in (of_card, of_set):
+        targets, fold = torch.from_numpy(clips.labels), torch.zeros(len(clips), dtype=torch.int64)
+        perfect = score(clips, torch.eye(2)[targets], fold, (), {}, ())
+        assert perfect.metrics.pooled.f1_mean.mean == 1
+        assert perfect.intervals.f1_mean == (1, 1)
+        some = torch.eye(2)[torch.where(torch.arange(len(clips)) % 3 == 0, 1 - targets, targets)]
+        parts, bodies = score(clips, some, fold, (), {}, ()).metrics.pooled.f1_mean, np.array(clips.coarse)
+        true, predicted = clips.labels, some.argmax(1).numpy()
+        # its default is the mean over the classes that occur
+        assert parts.body_macro == pytest.approx(f1_score(bodies[true], bodies[predicted], average="macro"))
+        assert parts.action_macro == pytest.approx(f1_score(true, predicted, average="macro"))
+        assert clips.coarse_names == kept
+        assert [clips.coarse_names[i] for i in clips.coarse] == ["abc"[i] for i in coarse[:2]]
 
 
 def test_joints_of_another_layout_are_found_by_name(folds, poses, renamed):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from piumr.checkpoint import load_checkpoint, save_checkpoint
 from piumr.data.declaration import load_declaration
@@ -73,6 +74,17 @@ def test_the_clips_of_the_test_list_are_predicted_by_all_runs(tmp_path, test_cli
     for row, best in zip(rows, total.topk(5).indices.tolist(), strict=True):
         assert [int(row[f"action_pred_{rank}"]) for rank in range(1, 6)] == best
         assert int(row["body_pred_1"]) == MA52.coarse[best[0]]
+
+
+def test_the_labels_of_the_training_are_no_test_list(tmp_path, test_clips):
+    run = make_run(tmp_path / "run", 0)
+    (tmp_path / "mine.txt").write_text("test0000.mp4 3\ntest0001.mp4 7\n")
+    values = {name: str(value) for name, value in test_clips.items()} | {"labels": str(tmp_path / "mine.txt")}
+    (run / "config.yaml").write_text(yaml.safe_dump(values))
+    assert submit_runs([run], {}, tmp_path / "own.zip")[1] == 5
+    assert submit_runs([run], {"data": tmp_path}, tmp_path / "data.zip")[1] == 5
+    (tmp_path / "list.txt").write_text("".join(f"test000{i}.mp4 0\n" for i in range(3)))
+    assert submit_runs([run], {"labels": tmp_path / "list.txt"}, tmp_path / "list.zip")[1] == 3
 
 
 def test_what_cannot_be_submitted_is_refused(tmp_path, test_clips):
