@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from piumr.demo.processes import Camera, Landmarks, open_camera
 from piumr.demo.report import compact, describe_poses, encode
 from piumr.inference import Recognizer
-from piumr.inference.windows import Window, at_equal_times, predict_windows, window_seconds
+from piumr.inference.windows import Window, Windows, predict_windows, window_seconds
 from piumr.layouts import Layout
 from pose_extract.schema import WORLD_POINTS, PoseSequence
 
@@ -140,9 +140,8 @@ class Session:
     ) -> None:
         self._socket, self._recognizer = socket, recognizer
         self._landmarks, self._layout = landmarks, layout
-        self._newest, self._recording = Newest(), Recording(layout)
+        self._newest, self._recording, self._windows = Newest(), Recording(layout), self._begin()
         self._predicting: asyncio.Task[None] | None = None
-        self._predicted = -math.inf
 
     async def run(self) -> None:
         """Answer pictures until the page says ``stop`` or goes; after ``stop`` send what :func:`describe_poses` gives.
@@ -195,27 +194,32 @@ class Session:
         )
         self._predict_now_and_then(at)
 
+    def _begin(self) -> Windows:
+        """Windows of the last seconds, the first one when there are so many."""
+        seconds = window_seconds(self._recognizer)
+        return Windows(seconds, min(STRIDE, seconds))
+
     def _predict_now_and_then(self, at: float) -> None:
+        if len(self._recording) == 1:  # the camera was turned
+            self._windows = self._begin()
+        frame = self._recognizer.points_of(self._recording.last(0.0))
+        complete = list(self._windows.push(np.array([at / 1000]), *frame))
         if self._predicting is not None:
             if not self._predicting.done():
                 return
             self._predicting.result()  # raises what it raised
-        if at / 1000 - self._predicted >= STRIDE:
-            self._predicted = at / 1000
-            self._predicting = asyncio.create_task(self._predict(at))
+        if complete:
+            self._predicting = asyncio.create_task(self._predict(at, complete[-1]))
 
-    async def _predict(self, at: float) -> None:
+    async def _predict(self, at: float, window: Window) -> None:
         began = time.perf_counter()
-        poses = self._recording.last(window_seconds(self._recognizer))
-        top = await asyncio.to_thread(self._top, poses)
+        top = await asyncio.to_thread(self._top, window)
         milliseconds = round(1000 * (time.perf_counter() - began), 1)
-        seconds = round(float(poses.timestamps[-1]), 2)
-        await self._send("prediction", at=at, top=top, seconds=seconds, milliseconds=milliseconds)
+        await self._send("prediction", at=at, top=top, milliseconds=milliseconds)
 
-    def _top(self, poses: PoseSequence) -> list[tuple[str, float]]:
+    def _top(self, window: Window) -> list[tuple[str, float]]:
         """The three best classes; none where nobody is seen."""
-        clip = at_equal_times(poses.timestamps, *self._recognizer.points_of(poses))
-        timeline = predict_windows(self._recognizer, [Window(0.0, float(poses.timestamps[-1]), *clip)])
+        timeline = predict_windows(self._recognizer, [window])
         if not timeline.seen[0]:
             return []
         row = timeline.probabilities[0]

@@ -7,6 +7,7 @@ when the server ends, however it does.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -29,6 +30,11 @@ FRAME = struct.Struct("<dI")
 
 SEEN = struct.Struct("<II")
 """Before the float32 landmarks (V, 4) of a JPEG: its width and height, pixels; 0, 0 and no landmarks if it is none."""
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of the errors of a full disk."""
+
+NO_SPACE = "The disk is full: the folder for temporary files is {}."
 
 _EVERY = 0.1  # seconds between two lines of progress
 _WARM_UP = 1.0  # seconds by which the estimator's clock is ahead
@@ -75,6 +81,11 @@ def _video(options: dict[str, Any], video: Path, poses: Path, out: BinaryIO) -> 
         write_poses(poses, extract_video(video, Options(**options), source="video", on_frame=on_frame))
     except PoseError as error:
         tell(error=str(error).replace(str(video), "The file"))
+        return 1
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        full = error.errno in DISK_FULL
+        tell(error=NO_SPACE.format(poses.parent.parent) if full else f"The pose estimator failed ({reason}).")
         return 1
     return 0
 

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from piumr.demo.guard import add_headers, guard
 from piumr.demo.live import MAX_JPEG, Session
-from piumr.demo.pose_process import MAX_SECONDS
+from piumr.demo.pose_process import DISK_FULL, MAX_SECONDS, NO_SPACE
 from piumr.demo.processes import extract
 from piumr.demo.report import describe_model, describe_poses, describe_skeleton, landmarks_for
 from piumr.errors import PiumrError
@@ -82,9 +82,9 @@ class Demo:
                 return web.json_response({"error": reason}, status=413)
             response = web.StreamResponse(headers=_NDJSON)
             await response.prepare(request)
-            async with contextlib.aclosing(self._lines(video, poses)) as lines:
+            async with contextlib.aclosing(self._lines(request, video, poses)) as lines:
                 async for line in lines:
-                    await response.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+                    await response.write(line)
             return response
 
     async def live(self, request: web.Request) -> web.WebSocketResponse:
@@ -96,25 +96,28 @@ class Demo:
                 if not free:
                     raise PoseError(_BUSY)
                 await Session(socket, self._recognizer, self._landmarks, self._layout).run()
-            except (PiumrError, PoseError) as error:
+            except ConnectionError:  # the page is gone
+                raise
+            except Exception as error:
+                reason = _reason(request, error)
                 if not socket.closed:
-                    await socket.send_json({"kind": "error", "error": str(error)})
+                    await socket.send_json({"kind": "error", "error": reason})
         await socket.close()
         return socket
 
-    async def _lines(self, video: Path, poses: Path) -> AsyncGenerator[dict[str, Any], None]:
-        """What :meth:`video` tells."""
+    async def _lines(self, request: web.Request, video: Path, poses: Path) -> AsyncGenerator[bytes, None]:
+        """What :meth:`video` tells. Its answer has begun: whatever happens is a line of it, no other answer."""
         try:
-            yield {"frames": 0, "promised": 0}
+            yield _line(frames=0, promised=0)
             async with contextlib.aclosing(extract(video, poses, self._landmarks)) as progress:
                 async for frames, promised in progress:
-                    yield {"frames": frames, "promised": promised}
+                    yield _line(frames=frames, promised=promised)
             sequence = await asyncio.to_thread(read_poses, poses)
             if not sequence.valid.any():
                 raise PoseError("No person was seen in this video, so there is nothing to predict.")
-            yield {"result": await asyncio.to_thread(describe_poses, self._recognizer, sequence)}
-        except (PiumrError, PoseError) as error:
-            yield {"error": str(error)}
+            yield _line(result=await asyncio.to_thread(describe_poses, self._recognizer, sequence))
+        except Exception as error:
+            yield _line(error=_reason(request, error))
 
     @contextlib.contextmanager
     def _job(self) -> Iterator[bool]:
@@ -219,26 +222,37 @@ async def _receive(request: web.Request, target: Path) -> str | None:
     except TimeoutError:
         return f"The upload stood still for {UPLOAD_SECONDS:.0f} s and was ended."
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f"The disk is full: the folder for temporary files is {tempfile.gettempdir()}."
+        if error.errno in DISK_FULL:
+            return NO_SPACE.format(tempfile.gettempdir())
         raise
     return None if received else "The file is empty (0 bytes)."
+
+
+def _line(**message: Any) -> bytes:
+    return json.dumps(message, allow_nan=False).encode() + b"\n"
+
+
+def _reason(request: web.Request, error: Exception) -> str:
+    """An error as one line for the page; what nobody foresaw is a traceback in the terminal as well."""
+    if isinstance(error, PiumrError | PoseError):
+        return str(error)
+    _log.error("%s %s", request.method, request.path, exc_info=error)
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return NO_SPACE.format(tempfile.gettempdir())
+    return f"The server failed ({type(error).__name__}): see its terminal."
 
 
 @web.middleware
 async def _one_line(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """What nobody foresaw is one line in the page and a traceback in the terminal."""
+    """What goes wrong before an answer has begun is one line in the page as well."""
     try:
         return await handler(request)
     except (web.HTTPException, ConnectionError):
         raise
     except Exception as error:
-        _log.exception("%s %s", request.method, request.path)
-        return web.json_response(
-            {"error": f"The server failed ({type(error).__name__}): see its terminal."}, status=500
-        )
+        return web.json_response({"error": _reason(request, error)}, status=500)
 
 
 def _page_files() -> Iterator[tuple[str, Callable[[web.Request], Awaitable[web.Response]]]]:

@@ -43,7 +43,7 @@ def find_segments(
     """What happened when: the most probable course of actions, and of stretches without one.
 
     A window speaks for the time around its centre, up to half way to its neighbours' centres; the first and the last
-    one before a gap speak for all of their outer halves.
+    one before a gap speak for all of their outer halves. None speaks for time without frames.
 
     Args:
         timeline: at least one window.
@@ -116,9 +116,10 @@ def decode(timeline: Timeline, threshold: float = THRESHOLD, switch: float = SWI
 
 def _cells(timeline: Timeline) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Start and end of what each window speaks for, (W,), and whether a gap follows it, (W - 1,)."""
-    times = timeline.times
+    times, (first, last) = timeline.times, timeline.recorded.T
     middle = (times[1:] + times[:-1]) / 2
-    gap = timeline.starts[1:] > timeline.ends[:-1] + 1e-6
-    low = np.concatenate([timeline.starts[:1], np.where(gap, timeline.starts[1:], middle)])
-    high = np.concatenate([np.where(gap, timeline.ends[:-1], middle), timeline.ends[-1:]])
-    return low, high, gap
+    gap = first[1:] > last[:-1] + 1e-6
+    low = np.concatenate([first[:1], np.where(gap, first[1:], middle)])
+    high = np.concatenate([np.where(gap, last[:-1], middle), last[-1:]])
+    # beside a gap without an answer of its own, half way may lie in the gap
+    return np.maximum(low, first), np.minimum(high, last), gap

@@ -31,7 +31,11 @@ LATEST = 1e10
 """Times must stay below, seconds: three hundred years, and float64 still tells microseconds apart."""
 
 SEEN = 0.5
-"""Share of a window's frames in which somebody must be seen for it to have an answer."""
+"""Share of a window's time in which somebody must be seen for it to have an answer. A step from one frame to the next
+that is longer than that is a gap: time without frames, in which nobody is seen."""
+
+STEP = 0.1
+"""Seconds. A step that is no longer is never a gap, however short the windows are: slow cameras take so long."""
 
 CHUNK = 1024
 """Frames of a cached sequence that are turned into model coordinates at once."""
@@ -46,12 +50,14 @@ class Timeline:
     Attributes:
         starts: float64 (W,), seconds, increasing; windows overlap. There is none in a gap without any frame.
         ends: float64 (W,), seconds.
-        probabilities: float32 (W, K); rows sum to one, or are NaN where nobody was seen.
+        recorded: float64 (W, 2), seconds, from when to when a window has frames: all of it, or up to or from a gap.
+        probabilities: float32 (W, K); rows sum to one, or are NaN where nobody was seen for half of the time.
         class_names: K names.
     """
 
     starts: Times
     ends: Times
+    recorded: Times
     probabilities: NDArray[np.float32]
     class_names: tuple[str, ...]
 
@@ -75,6 +81,7 @@ class Timeline:
         return cls(
             np.concatenate([part.starts for part in parts]),
             np.concatenate([part.ends for part in parts]),
+            np.concatenate([part.recorded for part in parts]),
             np.concatenate([part.probabilities for part in parts]),
             parts[0].class_names,
         )
@@ -89,16 +96,20 @@ class Window:
         end: seconds; frames lie in ``[start, end)``.
         points: float32 (T, V, C) at equal distances in time.
         valid: bool (T, V).
+        recorded: seconds, from when to when there are frames: all of it, or up to or from a gap.
+        missing: seconds of it that lie in gaps.
     """
 
     start: float
     end: float
     points: Points
     valid: Mask
+    recorded: tuple[float, float]
+    missing: float = 0.0
 
 
 class Windows:
-    """Cuts frames that come in chunks into windows; holds no more frames than one window and one chunk have.
+    """Cuts frames that come in chunks into windows; holds no more than one window, one chunk and a frame before them.
 
     Window k is ``[first + k stride, first + k stride + seconds)``, where ``first`` is the time of the first frame. It
     is complete when a frame at or after its end has come.
@@ -157,7 +168,8 @@ class Windows:
         end = float(self._times[-1] + (np.median(steps) if len(steps) else 1 / 30))
         yield from self._complete(end + 1e-6)  # times are rounded
         if not self._cut:
-            yield Window(self._first, max(end, self._first + 1e-3), *self._at_equal_times(0, len(self._times)))
+            end = max(end, self._first + 1e-3)
+            yield Window(self._first, end, *self._at_equal_times(0, len(self._times)), (self._first, end))
 
     def _complete(self, until: float) -> Iterator[Window]:
         """Cut the windows that end at ``until`` or before, and forget the frames that no later one needs."""
@@ -165,14 +177,26 @@ class Windows:
             low, high = np.searchsorted(self._times, [self._start(), end])
             if low < high:
                 self._cut = True
-                yield Window(self._start(), end, *self._at_equal_times(low, high))
+                yield self._window(low, high)
                 self._next += 1
             else:  # a gap: go on with the first window that has the next frame, however far it is
                 assert self._first is not None
                 ahead = (self._times[low] - self.seconds - self._first) / self.stride if low < len(self._times) else 0
                 self._next = max(self._next + 1, math.floor(ahead) + 1)
-        first = np.searchsorted(self._times, self._start())
+        # the frame before a window tells whether it begins in a gap
+        first = max(np.searchsorted(self._times, self._start()) - 1, 0)
         self._times, self._points, self._valid = self._times[first:], self._points[first:], self._valid[first:]
+
+    def _window(self, low: int, high: int) -> Window:
+        """The next window, of the frames ``[low, high)``, at least one."""
+        start = self._start()
+        end = start + self.seconds
+        times = self._times[max(low - 1, 0) : high + 1]  # with the frames before and after it
+        gap = np.diff(times) > max(SEEN * self.seconds, STEP)
+        missing = np.diff(np.clip([times[:-1][gap], times[1:][gap]], start, end), axis=0).sum()
+        first = self._times[low] if low > 0 and gap[0] else start
+        last = self._times[high - 1] if high < len(self._times) and gap[-1] else end
+        return Window(start, end, *self._at_equal_times(low, high), (float(first), float(last)), float(missing))
 
     def _start(self) -> float:
         assert self._first is not None
@@ -246,10 +270,13 @@ def predict_windows(recognizer: Recognizer, windows: Sequence[Window]) -> Timeli
     """What a model says of windows, at least one."""
     predictions = recognizer.predict_clips([(window.points, window.valid) for window in windows])
     probabilities = np.stack([prediction.probabilities for prediction in predictions])
-    seen = np.array([window.valid.any(axis=1).mean() >= SEEN for window in windows])
+    starts, ends = np.array([window.start for window in windows]), np.array([window.end for window in windows])
+    shares = np.array([window.valid.any(axis=1).mean() for window in windows])  # of the time that has frames
+    seen = shares * (1 - np.array([window.missing for window in windows]) / (ends - starts)) >= SEEN
     return Timeline(
-        np.array([window.start for window in windows]),
-        np.array([window.end for window in windows]),
+        starts,
+        ends,
+        np.array([window.recorded for window in windows]),
         np.where(seen[:, None], probabilities, np.float32(np.nan)),
         recognizer.card.class_names,
     )

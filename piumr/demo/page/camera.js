@@ -40,6 +40,7 @@ export class Camera {
     this.newest = this.sent = null;
     this.dropped = 0;
     this.strip = new Strip(byId("live-chart"), REACH);
+    bars(byId("live-top"), [], "Watching …");  // until the model has seen as much as it looks at
     this.began = performance.now();
     const clock = () => performance.now() - this.began;
     [this.poses, this.predictions] = [new Delays(clock), new Delays(clock)];
@@ -122,9 +123,9 @@ export class Camera {
       + `${Math.round(rate)} pictures/s, ${this.dropped} dropped`;
   }
 
-  showPrediction({at, top, seconds}) {
+  showPrediction({at, top}) {
     this.predictions.add(at);
-    bars(byId("live-top"), top, seconds < .5 ? "Watching …" : "No person is seen.");
+    bars(byId("live-top"), top, "No person is seen.");
     this.strip.add(at / 1000, top.length ? top[0][1] : null);
     byId("mirror").setAttribute("aria-label", top.length ? `The webcam with your skeleton: ${top[0][0]}, ${percent(top[0][1])}` : "The webcam");
   }

@@ -1,6 +1,7 @@
 """The webcam's parts: the newest picture wins, the recording is bounded, a socket gets one line for what is wrong."""
 
 import asyncio
+import errno
 import os
 import signal
 import struct
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from piumr.demo import live, server
-from piumr.demo.live import Newest, Recording
+from piumr.demo.live import Newest, Recording, Session
 from piumr.layouts import get_layout
 
 
@@ -59,6 +60,52 @@ def test_the_recording_is_bounded_and_a_turned_camera_begins_anew(monkeypatch):
     assert len(recording) == 1
 
 
+class Page:
+    """A socket that keeps what it is sent."""
+
+    closed = False
+
+    def __init__(self):
+        self.sent = []
+
+    async def send_json(self, message):
+        self.sent.append(message)
+
+
+class Seen:
+    """An estimator that sees somebody in each picture, whose size is given."""
+
+    def __init__(self):
+        self.size, self._rng = (640, 480), np.random.default_rng(0)
+
+    async def see(self, jpeg, seconds):
+        landmarks = self._rng.uniform(0.3, 0.7, (75, 4)).astype(np.float32)
+        landmarks[:, 3] = 1
+        return *self.size, landmarks
+
+
+def test_predictions_begin_when_a_window_is_full_and_again_after_a_gap_or_a_turn(recognizer):
+    page, seen = Page(), Seen()
+
+    async def watch():
+        session = Session(page, recognizer, "holistic", get_layout("mediapipe-75"))
+        for at in (*range(1000, 5000, 100), *range(20000, 24000, 100), *range(24000, 28000, 100)):
+            seen.size = (640, 480) if at < 24000 else (480, 640)
+            await session._answer(seen, struct.pack("<d", at) + b"jpeg")
+            if session._predicting is not None:
+                await session._predicting
+
+    asyncio.run(watch())
+    told = {message["at"]: message["top"] for message in page.sent if message["kind"] == "prediction"}
+    answered = [at for at, top in told.items() if top]
+    assert all(len(told[at]) == 3 for at in answered)
+    # 2 s of the model's window, half of it after a gap
+    for begin, end, first in ((1000, 5000, 3000), (20000, 24000, 21000), (24000, 28000, 26000)):
+        inside = [at for at in answered if begin <= at < end]
+        assert first <= inside[0] <= first + 200
+        assert np.diff(inside).max() <= 300  # every 200 ms, at the next picture
+
+
 def test_too_many_jobs_are_one_line(talk, monkeypatch):
     monkeypatch.setattr(server, "MAX_JOBS", 0)
 
@@ -85,6 +132,25 @@ def test_an_estimator_that_dies_is_one_line(talk, pose_processes):
     message = talk(ask)
     assert message["kind"] == "error"
     assert "died (SIGSEGV); the page goes on" in message["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"), [(OSError(errno.ENOSPC, "No space"), "The disk is full"), (ValueError(), "failed (ValueError)")]
+)
+def test_what_nobody_foresaw_is_one_line(talk, monkeypatch, caplog, error, line):
+    async def fail(session):
+        raise error
+
+    monkeypatch.setattr(Session, "run", fail)
+
+    async def ask(client, headers):
+        async with client.ws_connect("/api/live", headers=headers) as socket:
+            return await socket.receive_json(timeout=30)
+
+    message = talk(ask)
+    assert message["kind"] == "error"
+    assert line in message["error"]
+    assert [record.exc_info[1] for record in caplog.records] == [error]
 
 
 @pytest.mark.slow

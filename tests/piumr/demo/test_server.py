@@ -1,6 +1,7 @@
 """Videos in, results out: what is wrong is one line, nothing stays, a process that dies takes nothing with it."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from piumr.demo import pose_process, processes, server
-from pose_extract.schema import read_poses
+import pose_extract
+from piumr.demo import downloads, pose_process, processes, server
+from pose_extract.schema import read_poses, write_poses
 
 PAGE = Path(server.__file__).parent / "page"
 
@@ -29,8 +31,8 @@ async def post(client, headers, body):
         return response.status, [json.loads(line) for line in text.splitlines()]
 
 
-def analyse(talk, body):
-    return talk(lambda client, headers: post(client, headers, body))
+def analyse(talk, body, seconds=300):
+    return talk(lambda client, headers: asyncio.wait_for(post(client, headers, body), seconds))
 
 
 def test_the_page_is_served_by_names_alone(talk):
@@ -119,6 +121,64 @@ def test_a_container_that_hides_its_length_ends_too(monkeypatch, tmp_path, share
     last = json.loads(capfdbinary.readouterr().out.splitlines()[-1])
     assert "has more than 3 frames" in last["error"]
     assert not (tmp_path / "poses.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: the folder for temporary files is {}."),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "The disk is full: the folder for temporary files is {}."),
+        (OSError(errno.EIO, "Input/output error"), "The server failed (OSError): see its terminal."),
+        (RuntimeError("nobody foresaw it"), "The server failed (RuntimeError): see its terminal."),
+    ],
+)
+def test_what_goes_wrong_in_the_middle_of_an_answer_is_its_last_line(
+    talk, monkeypatch, make_poses, caplog, own_temporary_folder, error, line
+):
+    async def estimate(video, poses, landmarks):
+        write_poses(poses, make_poses(1.0))
+        yield 30, 30
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(server, "extract", estimate)
+    monkeypatch.setattr(downloads, "write_poses", fail)
+    status, lines = analyse(talk, b"a video", seconds=20)
+    assert status == 200
+    assert lines[1:] == [{"frames": 30, "promised": 30}, {"error": line.format(own_temporary_folder)}]
+    assert [record.exc_info[1] for record in caplog.records] == [error]
+
+
+def test_what_json_cannot_say_is_one_line(talk, monkeypatch, make_poses):
+    async def estimate(video, poses, landmarks):
+        write_poses(poses, make_poses(1.0))
+        yield 30, 30
+
+    monkeypatch.setattr(server, "extract", estimate)
+    monkeypatch.setattr(server, "describe_poses", lambda *_: {"width": float("nan")})
+    _, lines = analyse(talk, b"a video", seconds=20)
+    assert lines[-1] == {"error": "The server failed (ValueError): see its terminal."}
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: the folder for temporary files is {}."),
+        (OSError(errno.EIO, "Input/output error"), "The pose estimator failed (Input/output error)."),
+    ],
+)
+def test_a_full_disk_in_the_pose_process_is_one_line(monkeypatch, tmp_path, shared_data, capfdbinary, error, line):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(pose_extract, "extract_video", lambda *_, **__: None, raising=False)
+    monkeypatch.setattr(pose_extract, "write_poses", fail, raising=False)
+    monkeypatch.setattr(pose_process, "_claim_output", lambda: os.fdopen(os.dup(1), "wb"))
+    monkeypatch.setattr(pose_process, "_end_with_input", lambda: None)
+    video = shared_data / "videos/ma52/0020_01_0008.mp4"
+    assert pose_process.main(["video", "body", str(video), str(tmp_path / "job" / "poses.npz")]) == 1
+    assert json.loads(capfdbinary.readouterr().out.splitlines()[-1]) == {"error": line.format(tmp_path)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])

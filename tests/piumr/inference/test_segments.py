@@ -18,7 +18,7 @@ def make_timeline(labels, confidence=0.9, stride=0.5, seconds=2.0, starts=None):
         p[row, label] = confidence
         if label < 0:
             p[row] = np.nan
-    return Timeline(starts, starts + seconds, p, NAMES)
+    return Timeline(starts, starts + seconds, np.stack([starts, starts + seconds], axis=1), p, NAMES)
 
 
 def as_tuples(segments):
@@ -54,13 +54,19 @@ def test_a_gap_ends_a_segment():
     assert as_tuples(find_segments(timeline, 0.5)) == [(0, 2.5, "nod"), (10, 12.5, "nod")]
 
 
+def test_a_segment_ends_where_the_frames_do():
+    timeline = make_timeline([0, 0, 0, 0], starts=[0, 1.5, 3.0, 4.5])
+    timeline.recorded[1:3] = [[1.5, 2.75], [4.25, 5]]  # nothing was recorded between 2.75 s and 4.25 s
+    assert as_tuples(find_segments(timeline, 0.5)) == [(0, 2.75, "nod"), (4.25, 6.5, "nod")]
+
+
 @pytest.mark.parametrize(("threshold", "switch"), [(0.0, 0.3), (0.4, 0.1), (0.3, 0.0), (0.5, 2.0)])
 def test_decoding_finds_the_best_of_all_paths(threshold, switch):
     rng = np.random.default_rng(int(switch * 10))
     p = rng.dirichlet(np.ones(3), 6).astype(np.float32)
     p[4] = np.nan
     starts = np.array([0, 0.5, 1.0, 8.0, 8.5, 9.0])
-    timeline = Timeline(starts, starts + 2, p, NAMES)
+    timeline = Timeline(starts, starts + 2, np.stack([starts, starts + 2], axis=1), p, NAMES)
 
     def score(path):
         chances = [

@@ -7,6 +7,7 @@ import pytest
 
 from piumr.errors import PiumrError
 from piumr.inference.recognizer import Prediction
+from piumr.inference.segments import find_segments
 from piumr.inference.windows import Timeline, Windows, at_equal_times, chunks_of, slide, slide_chunks, window_seconds
 from piumr.preprocessing import image_points
 from pose_extract.schema import PoseSequence
@@ -86,6 +87,37 @@ def test_a_gap_however_long_has_no_windows():
     assert (np.diff(starts) > 0).all()
     assert {bool(start > 8e9) for start in starts} == {False, True}
     assert all(len(x) for *_, x in found)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_a_window_has_no_answer_unless_half_of_it_was_recorded(chunk):
+    times = np.concatenate([np.arange(90), 390 + np.arange(90), 630 + np.arange(25), 800 + np.arange(90)]) / 30
+    parts = list(slide_chunks(Threshold(), chunks_of(make_poses(times, 0.5), chunk), 2.0, 0.25))
+    timeline = Timeline.join(parts)
+    # a gap is before, after, or on both sides of 25 frames; half of a window is 30 frames
+    frames = np.array([((times >= a) & (times < b)).sum() for a, b in zip(timeline.starts, timeline.ends, strict=True)])
+    assert frames.min() < 8
+    assert timeline.seen[frames > 31].all()
+    assert not timeline.seen[frames < 30].any()
+
+
+@pytest.mark.parametrize("stride", [0.1, 0.25, 1.0, 1.5, 2.0])
+@pytest.mark.parametrize("gap", [(2.99, 13.0), (3.4, 4.7), (4.3, 5.6), (3.05, 4.2)])
+def test_no_segment_reaches_into_a_gap(stride, gap):
+    times = np.arange(500) / 30
+    poses = make_poses(times[(times < gap[0]) | (times >= gap[1])], 0.9)
+    timeline = slide(Threshold(), poses, 2.0, stride)
+    edges = poses.timestamps[poses.timestamps < gap[0]].max(), poses.timestamps[poses.timestamps >= gap[1]].min()
+    segments = find_segments(timeline)
+    assert segments
+    assert all(segment.end <= edges[0] or segment.start >= edges[1] for segment in segments)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(30, 0.05), (30, 0.07), (1.1, 2.0)])
+def test_few_frames_a_window_are_no_gap(rate, seconds):
+    timeline = slide(Threshold(), make_poses(7 + np.arange(40) / rate, 0.5), seconds)
+    assert timeline.seen.all()
+    np.testing.assert_array_equal(timeline.recorded, np.stack([timeline.starts, timeline.ends], axis=1))
 
 
 def test_dropped_frames_are_filled_in_time():
