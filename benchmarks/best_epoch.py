@@ -1,7 +1,7 @@
 """What picking the epoch by the test persons, as much published code does, is worth: plain training, best against last.
 
 Every epoch's averaged weights are scored on the test persons; reported are the best epoch of each training and the last
-one, which is what all our figures are. One JSON file is written: both for every seed, and the difference.
+one, which is what all our figures are. One JSON file is written: both for every seed.
 
     python benchmarks/best_epoch.py --data ../shared/data/skeletons --tasks utd msr --out best_epoch.json
 """

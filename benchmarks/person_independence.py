@@ -167,7 +167,7 @@ def _seconds_left(todo: Counter[tuple[str, str]], rows: list[Row]) -> float:
 
 
 def _provenance(rows: list[Row]) -> str:
-    """What made the trainings of a table, where it is not all one: code, torch and device."""
+    """What made the trainings of a table: code, torch and device, and how many."""
     code = code_digest()
     makers = Counter(
         f"{'this' if row['code'] == code else 'other'} code, torch {row['torch']}, {row['device']}" for row in rows

@@ -280,7 +280,7 @@ def _finish(job: _Job, outcome: Fit, folder: Path, facts: dict[str, Any]) -> Run
     """Save, evaluate and export what was trained; ``metrics.json`` comes last and says that all is there."""
     clips, store, test = job.clips, job.store, job.split.test
     card = _card(job, facts)
-    remove_files(folder, EVALUATIONS)  # of the network that a run had which is gone on with
+    remove_files(folder, EVALUATIONS)  # they speak of the network so far, where a run goes on
     save_checkpoint(folder / CHECKPOINT, outcome.net, card)  # whatever happens from here on, the training is safe
 
     logits = predict(outcome.net, store, test)

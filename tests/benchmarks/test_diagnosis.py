@@ -104,11 +104,17 @@ def test_information_of_groups_that_are_the_persons_is_their_entropy():
     assert other["label_adjusted"] == pytest.approx(0, abs=0.05)
 
 
-def test_groups_are_watched_after_every_epoch():
+@pytest.fixture
+def girl_training():
+    """A store, its training clips, and two epochs of GIRL."""
     clips = skeleton_set(clips_with(FACTORS["speed"], 1.0, 4)).in_layout(LAYOUT)
-    store, train = ClipStore.pack(clips, 16), np.arange(16)
     model = ModelConfig(backbone="microgcn-nano", backbone_options=STAGES, frames=16)
     config = TrainConfig("girl", model, OptimConfig(epochs=2, batch_size=8), augmentation=Augmentation(mirror=0))
+    return ClipStore.pack(clips, 16), np.arange(16), config
+
+
+def test_groups_are_watched_after_every_epoch(girl_training):
+    store, train, config = girl_training
     watch = GroupWatch(store, train)
     watched = fit(store, train, config, callbacks=[watch]).net.state_dict()
     plain = fit(store, train, config).net.state_dict()
@@ -117,11 +123,8 @@ def test_groups_are_watched_after_every_epoch():
     assert all(sum(row["sizes"]) == 16 and len(row["risks"]) == config.terms.groups for row in watch.rows)
 
 
-def test_groups_of_an_ablation_are_not_watched():
-    clips = skeleton_set(clips_with(FACTORS["speed"], 1.0, 4)).in_layout(LAYOUT)
-    store, train = ClipStore.pack(clips, 16), np.arange(16)
-    model = ModelConfig(backbone="microgcn-nano", backbone_options=STAGES, frames=16)
-    config = TrainConfig("girl", model, OptimConfig(epochs=1, batch_size=8), augmentation=Augmentation(mirror=0))
+def test_groups_of_an_ablation_are_not_watched(girl_training):
+    store, train, config = girl_training
     watch = GroupWatch(store, train)
     fit(store, train, config, callbacks=[*ablate(Experiment("girl", groups="persons")), watch])
     assert watch.rows == []
