@@ -168,6 +168,24 @@ def measure(cases: dict[str, Callable[[], Any]], options: argparse.Namespace, lo
     return {name: {"wall_ms": spread(wall[name]), "cpu_ms": spread(cpu[name])} for name in cases}
 
 
+def cost_of_tfam(folder: Path, frames: int, rounds: int = 20, repeats: int = 50) -> dict[str, Any]:
+    """What TFAM adds to one clip with one thread of ONNX Runtime, call about call with the same network without it."""
+    feed, found = example(LAYOUTS[0], frames), {}
+    for size in SIZES:
+        runs = [onnx_runtime(folder / f"{size}-{LAYOUTS[0]}-{kind}.onnx", 1) for kind in ("tfam", "plain")]
+        ratios = []
+        for _ in range(rounds):
+            used: tuple[list[float], list[float]] = ([], [])
+            for _ in range(repeats):
+                for run, times in zip(runs, used, strict=True):
+                    started = time.process_time()
+                    run(feed)
+                    times.append(time.process_time() - started)
+            ratios.append(statistics.median(used[0]) / statistics.median(used[1]))
+        found[size] = spread(ratios)
+    return found
+
+
 def profile(path: Path, layout: str, frames: int, runs: int = 60) -> dict[str, Any]:
     """Microseconds of each kind of operator in one run: the sum of its nodes' medians over many."""
     options = onnxruntime.SessionOptions()
@@ -272,11 +290,12 @@ def main() -> None:
     load, before = Load(), os.getloadavg()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        results, profiles = {}, {}
+        results, profiles, costs = {}, {}, {}
         if options.rounds:
             cases = network_cases(options, folder)
             cases |= predict_cases(folder, synthetic_poses(0))
             results = measure(cases, options, load)
+            costs = cost_of_tfam(folder, options.frames)
             names = [f"{size}-{LAYOUTS[0]}-{kind}" for size in SIZES for kind in ("tfam", "plain")]
             profiles = {name: profile(folder / f"{name}.onnx", LAYOUTS[0], options.frames) for name in names}
         sizes = {path.stem: path.stat().st_size for path in sorted(folder.glob("*.onnx"))}
@@ -284,6 +303,7 @@ def main() -> None:
     load.note()
     report = {
         "results": results,
+        "times_without_tfam": costs,
         "profile": profiles,
         "bytes": sizes,
         "throughput": folders,
@@ -296,6 +316,9 @@ def main() -> None:
     for name, each in results.items():
         print(f"{name:60} {each['wall_ms']['median']:7.2f} ms wall, lowest {each['wall_ms']['lowest']:6.2f}", end="")
         print(f", {each['cpu_ms']['median']:7.2f} ms of processors, lowest {each['cpu_ms']['lowest']:6.2f}")
+    for size, ratio in costs.items():
+        low, middle, high = (ratio[key] for key in ("lowest", "median", "highest"))
+        print(f"with TFAM, {size} takes {middle:.3f} times as long as without ({low:.3f} to {high:.3f})")
     if folders:
         print(json.dumps(folders))
 

@@ -51,7 +51,7 @@ class MicroBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, C_out, ceil(T / stride), V) of (N, C_in, T, V)."""
         h = self.mix(self.graph(torch.relu(self.temporal(x))))
-        return torch.relu(h + self.residual(x))
+        return (h + self.residual(x)).relu_()
 
 
 class MicroGCN(Backbone):

@@ -48,7 +48,7 @@ class AdaptiveGraphConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
-        return torch.relu(self.norm(self.project(aggregate(x, self.topology(x)))) + self.residual(x))
+        return (self.norm(self.project(aggregate(x, self.topology(x)))) + self.residual(x)).relu_()
 
     def fuse(self) -> nn.Module:
         """The same in evaluation mode, with the residual in the one convolution after the graph."""
@@ -78,7 +78,7 @@ class FusedAdaptiveGraphConv(AdaptiveGraphConv):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
         h = aggregate(x, self.topology(x))
-        return torch.relu(self.project(h) + x if self.skip else self.project(torch.cat([h, x], dim=1)))
+        return (self.project(h) + x if self.skip else self.project(torch.cat([h, x], dim=1))).relu_()
 
 
 class JointFrameChannelAttention(nn.Module):

@@ -41,7 +41,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, C_out, ceil(T / stride), V) of (N, C_in, T, V)."""
         h = self.temporal(self.graph(x))
-        return torch.relu(h if self.residual is None else h + self.residual(x))
+        return torch.relu(h) if self.residual is None else (h + self.residual(x)).relu_()
 
 
 def shortcut(in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:

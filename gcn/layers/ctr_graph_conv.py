@@ -54,7 +54,7 @@ class CTRGraphConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
         h = refined_sum(x, self.project, self.embed(x.mean(2)), *self.shared_topology())
-        return torch.relu(self.norm(h) + self.residual(x))
+        return (self.norm(h) + self.residual(x)).relu_()
 
     def fuse(self) -> nn.Module:
         """The same in evaluation mode: norm and alpha in the convolutions."""
@@ -94,7 +94,7 @@ class FusedCTRGraphConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
         around = x + self.shift if self.skip else self.residual(x)
-        return torch.relu(refined_sum(x, self.project, self.embed(x.mean(2)), self.base, self.refine, around))
+        return refined_sum(x, self.project, self.embed(x.mean(2)), self.base, self.refine, around).relu_()
 
 
 def refined_sum(
@@ -112,7 +112,7 @@ def refined_sum(
         embedded: (N, 2 K C', V), psi and phi of the mean over time.
         base: (K, C, V, V), the topology before it is refined; [..., v, w] is what w receives from v.
         refine: (K, C, C').
-        around: (N, C, T, V) to be added, or None.
+        around: (N, C, T, V) to be added, or None; it may be overwritten.
 
     Returns:
         (N, C, T, V).
@@ -125,8 +125,8 @@ def refined_sum(
     for k, (weight, bias) in enumerate(zip(project.weight.chunk(K), project.bias.chunk(K), strict=True)):
         correlation = (psi[:, k, :, :, None] - phi[:, k, :, None, :]).tanh_().reshape(N, narrow, V * V)
         topology = torch.bmm(refine[k].expand(N, C, narrow), correlation).reshape(N, C, V, V)
-        topology = topology + base[k].to(topology.dtype)
+        topology += base[k].to(topology.dtype)
         left, right = F.conv2d(x, weight, bias).reshape(N * C, T, V), topology.reshape(N * C, V, V)
-        h = torch.bmm(left, right) if h is None else torch.baddbmm(h, left, right)
+        h = torch.bmm(left, right) if h is None else h.baddbmm_(left, right)  # adding to a copy costs the copy
     assert h is not None
     return h.reshape(N, C, T, V)

@@ -56,7 +56,7 @@ class GraphConv(nn.Module):
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
         adjacency = self.adjacency if self.importance is None else self.adjacency * self.importance
         h = self.norm(self.project(aggregate(x, adjacency)))
-        return torch.relu(h if self.residual is None else h + self.residual(x))
+        return torch.relu(h) if self.residual is None else (h + self.residual(x)).relu_()
 
     def fuse(self) -> nn.Module:
         """The same in evaluation mode, with one convolution; a convolving residual becomes one more subset."""
@@ -87,7 +87,7 @@ class FusedGraphConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C_in, T, V) to (N, C_out, T, V)."""
         h = self.project(aggregate(x, self.adjacency))
-        return torch.relu(h + x if self.skip else h)
+        return (h + x if self.skip else h).relu_()
 
 
 def aggregate(x: Tensor, adjacency: Tensor) -> Tensor:

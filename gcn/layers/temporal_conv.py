@@ -80,7 +80,7 @@ class MultiBranchTemporalConv(_Branches):
 
     def fuse(self) -> nn.Module:
         """The same in evaluation mode without BatchNorm."""
-        return nn.Sequential(super().fuse(), nn.ReLU(), fold_norm(self.leave, self.norm))
+        return nn.Sequential(super().fuse(), nn.ReLU(inplace=True), fold_norm(self.leave, self.norm))
 
 
 class MultiScaleTemporalConv(_Branches):
@@ -146,7 +146,7 @@ class FusedBranches(nn.Module):
         """Convolve (N, C, T, V) to (N, C, ceil(T / stride), V)."""
         h = self.enter(x)
         plain = h[:, -self.widths[-1] :, :: self.stride]
-        *convolved, pooled = torch.relu(h[:, : -self.widths[-1]]).split(self.widths[:-1], dim=1)
+        *convolved, pooled = h[:, : -self.widths[-1]].relu_().split(self.widths[:-1], dim=1)
         branches = [conv(part) for conv, part in zip(self.convs, convolved, strict=True)]
         return torch.cat([*branches, self.pooled_affine(maximum(pooled, self.stride)), plain], dim=1)
 
