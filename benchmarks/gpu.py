@@ -35,9 +35,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 import gcn
+from gcn.cost import flop_counter
 from piumr.data.store import ClipStore
 from piumr.layouts import Layout
 from piumr.model import ModelConfig
@@ -99,7 +99,7 @@ class Operators(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator and note what it costs; one that only looks at memory in another way costs nothing."""
-        with FlopCounterMode(display=False) as counter:
+        with flop_counter() as counter:
             out = func(*args, **(kwargs or {}))
         flops = counter.get_total_flops()
         if func is torch.ops.aten.convolution_backward.default:  # torch counts the groups' weights as if dense

@@ -30,9 +30,18 @@ def network_cost(net: nn.Module, *inputs: Tensor) -> Cost:
     """
     training = net.training
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), flop_counter() as counter:
             net.eval()(*inputs)
     finally:
         net.train(training)
     parameters = sum(p.numel() for p in net.parameters() if p.requires_grad)
     return Cost(parameters, counter.get_total_flops() // 2)
+
+
+def flop_counter() -> FlopCounterMode:
+    """Torch's counter of floating-point operations, which by itself does not see products that are added in place."""
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.baddbmm_: _added_products})
+
+
+def _added_products(added: torch.Size, left: torch.Size, right: torch.Size, **_: object) -> int:
+    return 2 * left.numel() * right[2]

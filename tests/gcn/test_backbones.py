@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import gcn
+from gcn.layers import CTRGraphConv
 
 CHAIN = {"edges": [(0, 1), (1, 2), (2, 3), (1, 4)], "parents": [0, 0, 1, 2, 1]}
 KINECT = {
@@ -123,6 +124,14 @@ def test_cost_counts_multiply_accumulates_and_leaves_the_mode():
     net = torch.nn.Conv2d(4, 6, (3, 1), bias=False)
     assert gcn.network_cost(net, torch.zeros(2, 4, 10, 5)) == (4 * 6 * 3, 2 * 8 * 5 * 4 * 6 * 3)
     assert net.training
+
+
+def test_cost_counts_products_that_are_added_in_place():
+    layer = CTRGraphConv(16, 24, torch.rand(3, 5, 5))
+    embed, refine, project, residual = 16 * 6 * 8 * 5, 3 * 24 * 8 * 25, 16 * 72 * 10 * 5, 16 * 24 * 10 * 5
+    assert gcn.network_cost(layer, torch.zeros(1, 16, 10, 5)).macs == (
+        embed + refine + project + residual + 3 * 24 * 10 * 5 * 5  # the last: three sums over neighbours
+    )
 
 
 def test_unknown_backbone_lists_those_there_are():
