@@ -6,7 +6,7 @@ form: the same function of the same weights as it is commonly written, one convo
 frames averaged after they are convolved, norms apart. That the two are the same is checked before anything is timed.
 Training is measured in bf16 autocast as well; the plain forms are not, so that its ratio says what both bring together.
 One JSON file is written: medians and spread, ratios, parameters, multiply-accumulates, versions, threads, dtype, and
-the load of the machine. The README's table is made from it.
+the load of the machine. The tables of docs/results.md are made from it.
 
     python benchmarks/backbones.py --out backbones.json
     python benchmarks/backbones.py --table backbones.json
