@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pose_extract.errors import PoseError
 
 MAX_BYTES = 2 * 1024**3
-"""Largest array that is read: 2 GiB are twelve hours of 75 landmarks at 30 frames/s."""
+"""Largest array that is read: 2 GiB are sixteen hours of 75 landmarks at 30 frames/s."""
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,

@@ -8,10 +8,12 @@ import os
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any
 
+from pose_extract.archive import first_line
+from pose_extract.environment import require_extra
 from pose_extract.errors import PoseError
 from pose_extract.memory import give_back
 from pose_extract.options import Options
-from pose_extract.pool import HANG_SECONDS, Died
+from pose_extract.pool import HANG_SECONDS, START_SECONDS, Died
 from pose_extract.resume import Outcome
 from pose_extract.units import Cut, Unit, run_unit
 
@@ -98,6 +100,13 @@ def _result(future: Future[Any]) -> Outcome | Cut | Died:
         return Died("its worker died")
     except CancelledError:
         raise PoseError("The scheduler is gone. Finished videos are kept: run the same command again.") from None
+    except (OSError, PoseError):
+        raise
+    except Exception as error:  # a video's own fault is an outcome: this is the workers'
+        raise PoseError(
+            f"The cluster's workers cannot do the work ({first_line(error)}): install the same piumr[extract,cluster] "
+            "on all machines and start the workers again."
+        ) from None
     return result
 
 
@@ -107,8 +116,10 @@ def _work(unit: Unit, options: Options, preview: bool) -> Outcome | Cut:
     def beat(done: int) -> None:
         faulthandler.dump_traceback_later(HANG_SECONDS, exit=True, file=_nowhere)
 
-    beat(0)
+    faulthandler.dump_traceback_later(START_SECONDS + HANG_SECONDS, exit=True, file=_nowhere)
     try:
+        require_extra()
+        beat(0)
         return run_unit(unit, options, preview, beat)
     finally:
         faulthandler.cancel_dump_traceback_later()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pose_extract.errors import PoseError
@@ -34,7 +34,7 @@ class Job:
     @property
     def error_file(self) -> Path:
         """Where a failure is recorded."""
-        return _error_file(self.output)
+        return self.output.with_name(self.output.name.removesuffix(".npz") + ".error.json")
 
     @property
     def parts(self) -> Path:
@@ -42,16 +42,12 @@ class Job:
         return self.output.with_name(self.output.name.removesuffix(".npz") + ".parts")
 
     @property
-    def former(self) -> tuple[Path, Path]:
-        """Cache and failure record under the name the video has with a shared stem, if it has none now, or without."""
+    def former(self) -> Job:
+        """The job under the name that the video has with a shared stem, if it has none now, or without."""
         name = PurePosixPath(self.source).name
         long = self.output.with_name(f"{name}.npz")
         other = self.output.with_name(f"{os.path.splitext(name)[0]}.npz") if self.output == long else long
-        return other, _error_file(other)
-
-
-def _error_file(output: Path) -> Path:
-    return output.with_name(output.name.removesuffix(".npz") + ".error.json")
+        return replace(self, output=other)
 
 
 def find_jobs(videos: Path, out: Path) -> list[Job]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pose_extract.errors import PoseError
 from pose_extract.graphs import PEOPLE, body_graph, hands_graph
 from pose_extract.options import Options
-from pose_extract.people import Seen, choose, nearest, seen_in
+from pose_extract.people import Choice, seen_in
 from pose_extract.quiet import silenced_stderr
 
 MAX_PEOPLE = 4
@@ -82,25 +82,28 @@ class BundledEngine:
 class TasksEngine:
     """A pose landmarker of MediaPipe Tasks. Without smoothing it looks at every image by itself, untracked.
 
+    Args:
+        options: how landmarks are estimated.
+        choice: whom to follow; the most prominent person if ``None``, and then nobody counts how many there are.
+
     Raises:
         PoseError: if the file is no pose landmarker.
     """
 
     chooses = True
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, choice: Choice | None) -> None:
         from mediapipe.tasks.python import BaseOptions
         from mediapipe.tasks.python.vision import PoseLandmarker, PoseLandmarkerOptions, RunningMode
 
         assert options.model is not None
-        self._person, self._tracked = options.person, options.smoothing
-        self._last: Seen | None = None
+        self._choice, self._tracked = choice, options.smoothing
         self._before = -1
         wanted = PoseLandmarkerOptions(
             # the bytes and not the path: MediaPipe takes a relative path for one inside its own package
             base_options=BaseOptions(model_asset_buffer=_read_model(options.model)),
             running_mode=RunningMode.VIDEO if self._tracked else RunningMode.IMAGE,
-            num_poses=1 if options.person is None else MAX_PEOPLE,
+            num_poses=1 if choice is None else MAX_PEOPLE,
         )
         try:
             with silenced_stderr():
@@ -119,15 +122,14 @@ class TasksEngine:
             result = self._landmarker.detect_for_video(picture, self._before)
         else:
             result = self._landmarker.detect(picture)
-        if not result.pose_landmarks:
-            return Found(people=0)
-        chosen = self._choose(result.pose_landmarks, image.shape[1], image.shape[0])
+        people = None if self._choice is None else len(result.pose_landmarks)
+        chosen = self._choose(result.pose_landmarks, image.shape[1], image.shape[0], seconds)
         if chosen is None:
-            return Found(people=len(result.pose_landmarks))
+            return Found(people=people)
         body = _list_of(result.pose_landmarks[chosen])
         hands = {} if self._hands is None else self._hands.run(image, seconds, body=body)
         world = _list_of(result.pose_world_landmarks[chosen], metres=True)
-        return Found(body, world, **hands, people=len(result.pose_landmarks))
+        return Found(body, world, **hands, people=people)
 
     def close(self) -> None:
         """See :class:`Engine`."""
@@ -135,16 +137,13 @@ class TasksEngine:
         if self._hands is not None:
             self._hands.close()
 
-    def _choose(self, poses: list[Any], width: int, height: int) -> int | None:
-        """Which of the poses is the person to follow; the same one as before."""
-        if self._person is None:
-            return 0
+    def _choose(self, poses: list[Any], width: int, height: int, seconds: float) -> int | None:
+        """Which of the poses is the person to follow, if any."""
+        if self._choice is None:
+            return 0 if poses else None
         people = [seen_in(np.array([(mark.x, mark.y) for mark in pose]), width, height) for pose in poses]
-        chosen = choose(people, self._person) if self._last is None else nearest(people, self._last)
-        if chosen is None:
-            return None
-        self._last = chosen
-        return next(i for i, seen in enumerate(people) if seen is chosen)
+        chosen = self._choice.among(people, seconds)
+        return next((i for i, seen in enumerate(people) if seen is chosen), None)
 
 
 def _list_of(marks: list[Any], metres: bool = False) -> Any:

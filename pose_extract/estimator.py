@@ -20,7 +20,7 @@ from pose_extract.errors import PoseError
 from pose_extract.files import sha256
 from pose_extract.landmarks import BODY, HAND, LandmarkSet, landmark_set
 from pose_extract.options import Options
-from pose_extract.people import Follower
+from pose_extract.people import Choice, Follower, seen_in
 
 
 def describe_estimator(options: Options) -> dict[str, Any]:
@@ -54,17 +54,18 @@ class Estimator:
 
     Attributes:
         landmark_set: layout, joints and edges of what :meth:`estimate` gives.
-        people: the most people seen in one frame; ``None`` as long as the engine has not looked.
+        people: the most people counted in one frame; ``None`` as long as the engine has counted nobody.
     """
 
     def __init__(self, options: Options) -> None:
         self.landmark_set: LandmarkSet = landmark_set(hands=options.landmarks == "holistic")
         self.people: int | None = None
         self._region = options.region
-        self._engine: Engine = BundledEngine(options) if options.model is None else TasksEngine(options)
+        self._choice = None if options.person is None else Choice(options.person)
+        self._engine: Engine
+        self._engine = BundledEngine(options) if options.model is None else TasksEngine(options, self._choice)
         # a frame without a track is shown to the engine with the chosen person alone in it
-        follows = options.person is not None and not self._engine.chooses
-        self._follower = Follower(options.person) if follows and options.person is not None else None
+        self._follower = None if self._choice is None or self._engine.chooses else Follower(self._choice)
         self._tracking = False
 
     def __enter__(self) -> Estimator:
@@ -80,7 +81,7 @@ class Estimator:
     @property
     def chosen_anew(self) -> list[float]:
         """Times, seconds, at which the person had been lost and another one may be followed since."""
-        return [] if self._follower is None else self._follower.chosen_anew
+        return [] if self._choice is None else self._choice.chosen_anew
 
     def estimate(self, frame: NDArray[np.uint8], seconds: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Landmarks of the next frame.
@@ -101,8 +102,8 @@ class Estimator:
         world = np.full((BODY, 3), np.nan, dtype=np.float32)
         if found.body:
             points[:BODY] = [(p.x, p.y, p.z, p.visibility) for p in found.body.landmark]
-            if self._follower is not None:
-                self._follower.saw(points[:BODY], image.shape[1], image.shape[0], seconds)
+            if self._follower is not None and self._choice is not None:
+                self._choice.saw(seen_in(points[:BODY], image.shape[1], image.shape[0]), seconds)
         if found.world:
             world[:] = [(p.x, p.y, p.z) for p in found.world.landmark]
         if len(points) > BODY:

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,7 @@ def extract_video(
         options: which landmarks, of whom, how often; :class:`pose_extract.Options`.
         source: the path to record in ``meta``; the file's name if none is given.
         on_frame: called after every frame with the number of frames done, and with the same number again for every
-            frame that is passed over.
+            frame that is passed over, and while the file is hashed.
 
     Returns:
         the sequence, a frame for each frame that could be decoded; ``valid`` is all false where nobody is seen.
@@ -57,7 +56,7 @@ def extract_video(
     require_extra()
     span = extract_span(path, options, source=source, on_frame=on_frame)
     assert span is not None  # a video without a frame is an error
-    return join_spans([span], Path(path))
+    return join_spans([span], Path(path), None if on_frame is None else lambda: on_frame(len(span)))
 
 
 def extract_span(
@@ -146,11 +145,10 @@ def join_spans(spans: Sequence[PoseSequence], video: Path, on_chunk: Callable[[]
     first = spans[0].meta
     reading = sum((Reading.from_dict(span.meta[READING]) for span in spans[1:]), Reading.from_dict(first[READING]))
     people = max((span.meta["people"] for span in spans if span.meta["people"] is not None), default=None)
-    timestamps = np.concatenate([span.timestamps for span in spans])
     digest = sha256(video, on_chunk)
     if any(fingerprint(video)[key] != first["source"][key] for key in ("bytes", "mtime_ns")):
         raise PoseError(f"{video} was changed while it was read; run the command again.")
-    warnings = [*reading.warnings(), *_rate_warnings(timestamps), *_other_persons(spans)]
+    warnings = [*reading.warnings(), *_other_persons(spans)]
     if people is not None and people > 1 and first["estimator"]["options"]["person"] is None:
         warnings.append(f"up to {people} people in view; the most prominent one was followed (--person, --region)")
     meta = {key: value for key, value in first.items() if key != READING}
@@ -158,7 +156,7 @@ def join_spans(spans: Sequence[PoseSequence], video: Path, on_chunk: Callable[[]
         landmarks=np.concatenate([span.landmarks for span in spans]),
         world=np.concatenate([span.world for span in spans]),
         valid=np.concatenate([span.valid for span in spans]),
-        timestamps=timestamps,
+        timestamps=np.concatenate([span.timestamps for span in spans]),
         meta={
             **meta,
             "source": {**first["source"], "sha256": digest},
@@ -168,13 +166,6 @@ def join_spans(spans: Sequence[PoseSequence], video: Path, on_chunk: Callable[[]
             "warnings": [*warnings, *(line for span in spans for line in span.meta["warnings"])],
         },
     )
-
-
-def _rate_warnings(timestamps: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
-    steps = np.diff(timestamps)
-    if not len(steps) or steps.max() <= 1.5 * np.median(steps):
-        return []
-    return [f"variable frame rate: gaps of {steps.min() * 1000:.0f} to {steps.max() * 1000:.0f} ms"]
 
 
 def _other_persons(spans: Sequence[PoseSequence]) -> list[str]:

@@ -35,11 +35,12 @@ def sha256(path: Path, on_chunk: Callable[[], None] | None = None) -> str:
     return digest.hexdigest()
 
 
-def is_unchanged(path: Path, recorded: Mapping[str, Any]) -> bool:
+def is_unchanged(path: Path, recorded: Mapping[str, Any], on_chunk: Callable[[], None] | None = None) -> bool:
     """Whether ``path`` is the file that ``recorded`` (``bytes``, ``mtime_ns`` and perhaps ``sha256``) describes.
 
     The content is read only where the size is the same and the time is not, as after a copy. One that cannot be read
-    counts as changed: what is wrong with the file is told when it is extracted, and stops no other.
+    counts as changed: what is wrong with the file is told when it is extracted, and stops no other. ``on_chunk``: see
+    :func:`sha256`.
     """
     now = fingerprint(path)
     if now["bytes"] != recorded.get("bytes"):
@@ -47,6 +48,6 @@ def is_unchanged(path: Path, recorded: Mapping[str, Any]) -> bool:
     if now["mtime_ns"] == recorded.get("mtime_ns"):
         return True
     try:
-        return "sha256" in recorded and sha256(path) == recorded["sha256"]
+        return "sha256" in recorded and sha256(path, on_chunk) == recorded["sha256"]
     except OSError:
         return False

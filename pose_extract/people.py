@@ -54,6 +54,42 @@ def seen_in(body: NDArray[np.float32], width: int, height: int) -> Seen:
     return Seen(float(hips[0]), float(hips[1]), max(float(np.linalg.norm(points - hips, axis=1).max()), 1.0))
 
 
+class Choice:
+    """One person among those in view: chosen by a rule, and the same one from then on.
+
+    Args:
+        person: the rule.
+
+    Attributes:
+        chosen_anew: times, seconds, at which the person had been lost for good and the rule chose again.
+    """
+
+    def __init__(self, person: Person) -> None:
+        self._person = person
+        self._last: Seen | None = None
+        self._last_seconds = 0.0
+        self.chosen_anew: list[float] = []
+
+    def among(self, people: list[Seen], seconds: float) -> Seen | None:
+        """The one of ``people`` to follow, at a time later than before; ``None`` where they are not there."""
+        if not people:
+            return None
+        if self._last is None:
+            chosen: Seen | None = choose(people, self._person)
+        else:
+            chosen = nearest(people, self._last)
+            if chosen is None and seconds - self._last_seconds > PATIENCE:
+                chosen = choose(people, self._person)
+                self.chosen_anew.append(seconds)
+        if chosen is not None:
+            self.saw(chosen, seconds)
+        return chosen
+
+    def saw(self, person: Seen, seconds: float) -> None:
+        """Remember where the person is."""
+        self._last, self._last_seconds = person, seconds
+
+
 class Follower:
     """Shows an estimator only the one person to follow, as long as it does not track anybody.
 
@@ -61,20 +97,16 @@ class Follower:
     without a track everybody is looked for, one is chosen, and the others are painted over.
 
     Args:
-        person: the rule.
+        choice: who that is.
 
     Attributes:
         most: the most people seen in one frame.
-        chosen_anew: times, seconds, at which the person had been lost for good and the rule chose again.
     """
 
-    def __init__(self, person: Person) -> None:
-        self._person = person
+    def __init__(self, choice: Choice) -> None:
+        self._choice = choice
         self._detector = detector_graph()
-        self._last: Seen | None = None
-        self._last_seconds = 0.0
         self.most = 0
-        self.chosen_anew: list[float] = []
 
     def view(self, frame: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8] | None:
         """The frame with only the person to follow in it; ``None`` where they are not in view.
@@ -85,23 +117,8 @@ class Follower:
         """
         people = self._detect(frame, seconds)
         self.most = max(self.most, len(people))
-        if not people:
-            return None
-        if self._last is None:
-            chosen: Seen | None = choose(people, self._person)
-        else:
-            chosen = nearest(people, self._last)
-            if chosen is None and seconds - self._last_seconds > PATIENCE:
-                chosen = choose(people, self._person)
-                self.chosen_anew.append(seconds)
-        if chosen is None:
-            return None
-        self._last, self._last_seconds = chosen, seconds
-        return _without(frame, chosen, [seen for seen in people if seen is not chosen])
-
-    def saw(self, body: NDArray[np.float32], width: int, height: int, seconds: float) -> None:
-        """Remember where the person is; see :func:`seen_in`."""
-        self._last, self._last_seconds = seen_in(body, width, height), seconds
+        chosen = self._choice.among(people, seconds)
+        return None if chosen is None else _without(frame, chosen, [seen for seen in people if seen is not chosen])
 
     def close(self) -> None:
         """Free the detector."""

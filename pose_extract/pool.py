@@ -14,6 +14,7 @@ from multiprocessing import connection, get_context, parent_process, resource_tr
 from multiprocessing.sharedctypes import RawArray
 from typing import Any, Protocol
 
+from pose_extract.environment import require_extra
 from pose_extract.errors import PoseError
 from pose_extract.memory import give_back, limit_heaps
 from pose_extract.options import Options
@@ -200,6 +201,7 @@ def _work(seat: int, unit: Unit, options: Options, preview: bool) -> Outcome | C
         _frames[seat] = done or _frames[seat]
         _beats[seat] = time.monotonic()
 
+    require_extra()  # before the first beat, which ends the time that a start is given
     beat(0)
     try:
         return run_unit(unit, options, preview, beat)

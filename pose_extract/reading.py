@@ -11,6 +11,10 @@ SLACK = 0.05
 """Share of its length by which a video may end early: sound may go on."""
 
 
+_STEADY = 1.5
+"""Longest gap between two frames, in mean gaps, that still counts as a steady rate."""
+
+
 @dataclass
 class Reading:
     """Counts of one pass over a video or over a span of it; spans add up with ``+``.
@@ -18,7 +22,9 @@ class Reading:
     Attributes:
         promised: frames that the container promises for the whole file, if it does.
         length: seconds that the container promises where it promises no count, else 0.
+        first: time of the first frame, seconds.
         last: time of the last frame, seconds.
+        gaps: the shortest and the longest time from one frame to the next, seconds; empty for a single frame.
         decoded: frames decoded.
         discarded: frames that the file itself says are not to be shown (edit lists).
         damaged: frames that the decoder marked as corrupt; they are given all the same.
@@ -29,7 +35,9 @@ class Reading:
 
     promised: int | None = None
     length: float = 0.0
+    first: float = 0.0
     last: float = 0.0
+    gaps: tuple[float, ...] = ()
     decoded: int = 0
     discarded: int = 0
     damaged: int = 0
@@ -39,7 +47,11 @@ class Reading:
 
     def count(self, damaged: bool, untimed: bool, size: tuple[int, int], seconds: float) -> None:
         """Count one decoded frame."""
-        self.last = max(self.last, seconds)
+        if self.decoded == 0:
+            self.first = seconds
+        else:
+            self.gaps = _range(*self.gaps, seconds - self.last)
+        self.last = seconds
         self.decoded += 1
         self.damaged += damaged
         self.untimed += untimed
@@ -52,7 +64,10 @@ class Reading:
             key: getattr(self, key) + getattr(other, key)
             for key in ("decoded", "discarded", "damaged", "undecodable", "untimed")
         }
-        return Reading(self.promised, self.length, max(self.last, other.last), sizes=sizes, **sums)
+        between = [other.first - self.last] if self.decoded and other.decoded else []
+        first = self.first if self.decoded else other.first
+        gaps = _range(*self.gaps, *between, *other.gaps)
+        return Reading(self.promised, self.length, first, max(self.last, other.last), gaps, sizes=sizes, **sums)
 
     def warnings(self) -> list[str]:
         """What a user should know of, a line each; none for a sound video."""
@@ -75,6 +90,9 @@ class Reading:
             lines.append(f"{self.untimed} frames have no usable time; theirs is the one before plus one frame")
         if len(self.sizes) > 1:
             lines.append("the frame size changes within the video; width and height are the first frame's")
+        if self.gaps and self.gaps[1] > _STEADY * (self.last - self.first) / (self.decoded - 1):
+            shortest, longest = (gap * 1000 for gap in self.gaps)
+            lines.append(f"variable frame rate: gaps of {shortest:.0f} to {longest:.0f} ms")
         return lines
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,6 +107,11 @@ class Reading:
             PoseError: if ``values`` are not such.
         """
         try:
-            return cls(**{**values, "sizes": [(int(width), int(height)) for width, height in values["sizes"]]})
-        except (TypeError, KeyError, ValueError):
+            sizes = [(int(width), int(height)) for width, height in values["sizes"]]
+            return cls(**{**values, "sizes": sizes, "gaps": tuple(map(float, values.get("gaps", ())))})
+        except (AttributeError, TypeError, KeyError, ValueError):
             raise PoseError("Expected the counts of a reading, but got something else.") from None
+
+
+def _range(*values: float) -> tuple[float, ...]:
+    return (min(values), max(values)) if values else ()

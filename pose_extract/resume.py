@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Outcome:
         source: the video, relative to the folder that was given.
         status: ``done``; ``empty``: done, but nobody is seen in it; ``failed``.
         frames: frames in its cache.
-        reason: why it failed, or why a done one has no preview.
+        reason: why it failed, or what is to be said of one that is done: why it has no preview, what it replaces.
         earlier: this is the result of an earlier run; nothing was done now.
     """
 
@@ -52,9 +53,10 @@ def follow_renames(jobs: list[Job]) -> None:
     """
     taken = {job.output for job in jobs}
     for job in jobs:
-        cache, failure = job.former
-        if cache in taken:
+        former = job.former
+        if former.output in taken:
             continue
+        cache = former.output
         if (
             os.path.exists(cache)
             and not os.path.exists(job.output)
@@ -64,17 +66,22 @@ def follow_renames(jobs: list[Job]) -> None:
             for file in (preview_file, strip_file):
                 with suppress(FileNotFoundError):
                     os.replace(file(cache), file(job.output))
-        if os.path.exists(failure) and _source_path(read_failure(failure) or {}) == job.source:
-            os.replace(failure, job.error_file)
+        if os.path.exists(former.error_file) and _source_path(read_failure(former.error_file) or {}) == job.source:
+            os.replace(former.error_file, job.error_file)
+        if os.path.isdir(former.parts) and not os.path.exists(job.parts) and job.source in _sources_of_parts(former):
+            os.replace(former.parts, job.parts)
 
 
-def earlier_outcome(job: Job, estimator: dict[str, Any], retry_failed: bool) -> Outcome | None:
+def earlier_outcome(
+    job: Job, estimator: dict[str, Any], retry_failed: bool, on_chunk: Callable[[], None] | None = None
+) -> Outcome | None:
     """What an earlier run with the same video and the same options came to, or ``None``: it has to be extracted.
 
     Args:
         job: the video.
         estimator: :func:`pose_extract.estimator.describe_estimator` of this run.
         retry_failed: do not count an earlier failure.
+        on_chunk: called now and then where the video has to be hashed.
     """
     if os.path.exists(job.output):  # unlike Path's, it takes a name that is too long for one that is not there
         try:
@@ -82,20 +89,24 @@ def earlier_outcome(job: Job, estimator: dict[str, Any], retry_failed: bool) -> 
         except PoseError:  # damaged since, or another program's: extract it again
             pass
         else:
-            if is_same(job, sequence.meta, estimator):
+            if is_same(job, sequence.meta, estimator, on_chunk):
                 with suppress(OSError):  # of another model, say: the cache is the latest word
                     job.error_file.unlink()
                 return outcome_of(job.source, sequence, earlier=True)
     record = None if retry_failed else read_failure(job.error_file)
-    if record is not None and is_same(job, record, estimator):
+    if record is not None and is_same(job, record, estimator, on_chunk):
         return Outcome(job.source, "failed", reason=record["reason"], earlier=True)
     return None
 
 
-def is_same(job: Job, recorded: dict[str, Any], estimator: dict[str, Any]) -> bool:
+def is_same(
+    job: Job, recorded: dict[str, Any], estimator: dict[str, Any], on_chunk: Callable[[], None] | None = None
+) -> bool:
     """Whether a record (of a cache, a part or a failure) is of the job's video as it is and of this estimator."""
     source = recorded.get("source")
-    return recorded.get("estimator") == estimator and isinstance(source, dict) and is_unchanged(job.video, source)
+    if recorded.get("estimator") != estimator or not isinstance(source, dict):
+        return False
+    return is_unchanged(job.video, source, on_chunk)
 
 
 def read_failure(path: Path) -> dict[str, Any] | None:
@@ -138,6 +149,11 @@ def _meta_or_nothing(path: Path) -> dict[str, Any]:
         return read_meta(path)
     except PoseError:
         return {}
+
+
+def _sources_of_parts(job: Job) -> set[str | None]:
+    """The videos that finished spans are of, by what the spans say."""
+    return {_source_path(_meta_or_nothing(part)) for part in job.parts.glob("[0-9]*.part")}
 
 
 def _source_path(recorded: dict[str, Any]) -> str | None:

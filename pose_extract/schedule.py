@@ -10,7 +10,7 @@ from pose_extract.discovery import Job
 from pose_extract.options import Options
 from pose_extract.pool import Died, Pool
 from pose_extract.resume import Outcome
-from pose_extract.units import Cut, Unit, fail
+from pose_extract.units import Cut, Unit, give_up
 
 ATTEMPTS = 2
 """How often a unit is tried when its process dies under it."""
@@ -62,7 +62,7 @@ def run_jobs(jobs: list[Job], options: Options, pool: Pool) -> Iterator[Step]:
             if isinstance(result, Died):
                 if schedule.try_again(unit, result):
                     continue
-                result = fail(unit, options, f"{result.reason}, {ATTEMPTS} times")
+                result = give_up(unit, options, f"{result.reason}, {ATTEMPTS} times")
             step = schedule.take(unit, result)
             if step is not None:
                 yield step

@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_extract.archive import MAX_BYTES
 from pose_extract.atomic import atomic_write
 from pose_extract.discovery import Job
 from pose_extract.errors import PoseError
 from pose_extract.estimator import describe_estimator
 from pose_extract.extraction import extract_span, extract_video, join_spans
 from pose_extract.files import fingerprint
+from pose_extract.landmarks import landmark_set
 from pose_extract.options import Options
 from pose_extract.preview import is_current, write_preview
 from pose_extract.resume import Outcome, earlier_outcome, is_same, outcome_of, read_record, record_failure
-from pose_extract.schema import PoseSequence, read_poses, write_poses
+from pose_extract.schema import PoseSequence, read_meta, read_poses, write_poses
 from pose_extract.video import Video
 
 SPAN = 300.0
@@ -112,6 +114,12 @@ def fail(unit: Unit, options: Options, reason: str) -> Outcome:
     return Outcome(unit.job.source, "failed", reason=reason)
 
 
+def give_up(unit: Unit, options: Options, reason: str) -> Outcome:
+    """What becomes of a video under which processes died: a failure, unless all but its preview was done by then."""
+    done = _done_already(unit.job, options)
+    return fail(unit, options, reason) if done is None else replace(done, earlier=False, reason=f"but then {reason}")
+
+
 def _line(error: Exception) -> str:
     """What an error says, in one line."""
     text = str(error) if isinstance(error, PoseError) else f"{type(error).__name__}: {error}"
@@ -122,15 +130,27 @@ def _line(error: Exception) -> str:
 
 def _run_video(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int], None]) -> Outcome | Cut:
     job = unit.job
-    done = _done_already(job, options)
+    done = _done_already(job, options, lambda: on_frame(0))
     if done is not None:  # by another run on the same folder, or all but its preview
         if preview and not is_current(job.output):
             return _draw(job, read_poses(job.output), done, options, on_frame)
         return done
     with Video(job.video) as video:
+        _require_room(video, options)
         if SPAN < video.duration <= MAX_SPANS * SPAN and video.can_seek():
             return Cut(math.ceil(video.duration / SPAN))
     return _finish(job, extract_video(job.video, options, job.source, on_frame), options, preview, on_frame)
+
+
+def _require_room(video: Video, options: Options) -> None:
+    """Refuse what would become a file that is too large to be read, before hours of work."""
+    rate = min(video.fps, options.fps or math.inf)
+    landmarks = landmark_set(hands=options.landmarks == "holistic").joints
+    if video.duration <= MAX_SPANS * SPAN and video.duration * rate * len(landmarks) * 4 * 4 > MAX_BYTES:
+        raise PoseError(
+            f"{video.path} has {video.duration / 3600:.1f} hours of {rate:.0f} frames/s, more than one file of "
+            "keypoints holds: give fewer frames a second (--fps), the body alone (--landmarks body), or cut it"
+        )
 
 
 def _run_span(unit: Unit, options: Options, on_frame: Callable[[int], None]) -> Cut:
@@ -166,12 +186,24 @@ def _join(unit: Unit, options: Options, preview: bool, on_frame: Callable[[int],
 def _finish(
     job: Job, sequence: PoseSequence, options: Options, preview: bool, on_frame: Callable[[int], None]
 ) -> Outcome:
+    note = _replaced(job, sequence)
     write_poses(job.output, sequence)
     with suppress(FileNotFoundError):
         job.error_file.unlink()
     _remove_parts(job, options)
-    done = outcome_of(job.source, sequence)
+    done = replace(outcome_of(job.source, sequence), reason=note)
     return _draw(job, sequence, done, options, on_frame) if preview else done
+
+
+def _replaced(job: Job, sequence: PoseSequence) -> str | None:
+    """What is said where the cache of another video makes way; of a single file only the name is known."""
+    try:
+        before = read_meta(job.output).get("source")
+    except PoseError:
+        return None
+    if not isinstance(before, dict) or before.get("sha256") in (None, sequence.meta["source"]["sha256"]):
+        return None
+    return "replaces the keypoints of another video of that name, or of this one before it changed"
 
 
 def _digest(options: Options) -> str:
@@ -192,7 +224,7 @@ def _draw(
 ) -> Outcome:
     """Write the preview of a video that is done; it stays done if that fails."""
     try:
-        with Video(job.video, fps=options.fps) as video:
+        with Video(job.video, fps=options.fps, on_skip=lambda: on_frame(0)) as video:
             write_preview(job.output, _counted(video, on_frame), sequence)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
@@ -207,8 +239,8 @@ def _counted(video: Video, on_frame: Callable[[int], None]) -> Iterator[tuple[fl
         yield frame
 
 
-def _done_already(job: Job, options: Options) -> Outcome | None:
-    return earlier_outcome(job, describe_estimator(options), retry_failed=True)
+def _done_already(job: Job, options: Options, on_chunk: Callable[[], None] | None = None) -> Outcome | None:
+    return earlier_outcome(job, describe_estimator(options), retry_failed=True, on_chunk=on_chunk)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,12 @@ FALLBACK_FPS = 30.0
 MAX_PIXELS = 2**26
 """Largest frame that is decoded, in pixels: twice 8K. A small file can promise a frame that no memory holds."""
 
+_ROUNDING = 6e-4
+"""Seconds: a frame so little early is in time. Many containers round times to milliseconds."""
+
+MAX_ASPECT = 4
+"""Widest or tallest pixel that is made square; beyond it the file is taken to be wrong."""
+
 _STEPS_BACK = (0.0, 1.0, 4.0, 16.0)
 """Seconds to seek before a span until a key frame lies in between."""
 
@@ -41,7 +47,8 @@ class Video:
     """A video file, or a span of it, that is open for one pass over its frames.
 
     Iterating gives each frame with its time: seconds from the file's first frame, strictly increasing, and RGB, uint8
-    (height, width, 3), C-contiguous, rotated as the file's orientation tag says. :attr:`reading` counts what was read.
+    (height, width, 3), C-contiguous, as a viewer shows it: turned and mirrored as the file says, with square pixels.
+    :attr:`reading` counts what was read.
 
     Args:
         path: the file.
@@ -121,8 +128,7 @@ class Video:
                 # a frame without a time is nothing unusual in AVI, whose rate is constant
                 self.reading.count(frame.is_corrupt, untimed and not self._is_avi, (frame.width, frame.height), seconds)
             if self._every is not None:
-                # a little late is in time: container times are rounded
-                if (now := math.floor(seconds * self._every + 1e-3)) == interval:
+                if (now := math.floor((seconds + _ROUNDING) * self._every)) == interval:
                     self._on_skip()
                     continue
                 interval = now
@@ -209,17 +215,38 @@ class Video:
         return frame.dts if self._is_avi else frame.pts
 
     def _rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        if frame.width * frame.height > MAX_PIXELS:
-            raise _too_large(self.path, frame.width, frame.height)
-        image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
-        turns = round(frame.rotation / 90) % 4  # counter-clockwise, as NumPy turns
-        return np.ascontiguousarray(np.rot90(image, turns))  # PyAV's rows may be padded
+        width, height = self._shown_size(frame.width, frame.height)
+        if max(frame.width * frame.height, width * height) > MAX_PIXELS:
+            raise _too_large(self.path, width, height)
+        image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height)
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        if matrix is not None:
+            image = _oriented(image, np.frombuffer(bytes(matrix), dtype=np.int32))
+        return np.ascontiguousarray(image)  # PyAV's rows may be padded
+
+    def _shown_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height in square pixels, none fewer than there are."""
+        aspect = float(self._stream.sample_aspect_ratio or 1)
+        if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+            return width, height
+        return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
 
     def _reopen(self) -> None:
         self._container.close()
         self._container = _open(self.path)
         self._stream = _video_stream(self._container, self.path)
         self.reading.discarded = self.reading.undecodable = 0
+
+
+def _oriented(image: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """An image (height, width, 3) as a display matrix (ISO/IEC 14496-12, section 8.3.2) shows it, to quarter turns.
+
+    The nine numbers are a, b, u, c, d, v, x, y, w: x' is along a x + c y, y' along b x + d y.
+    """
+    a, b, _, c, d = matrix[:5]
+    if abs(a) < abs(b):
+        image, a, d = image.swapaxes(0, 1), c, b
+    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
 def _open(path: Path) -> Any:

@@ -31,8 +31,13 @@ def _write_video(path, frames=6, size=(64, 48), fps=30.0, codec=None):
     return path
 
 
-def _encode_video(path, codec="libx264", pixels="yuv420p", frames=30, size=(64, 48), times=None, **options):
-    """A video of moving noise by any of PyAV's encoders; ``times``: seconds of the frames, 30 a second by default."""
+def _encode_video(
+    path, codec="libx264", pixels="yuv420p", frames=30, size=(64, 48), times=None, aspect=None, **options
+):
+    """A video of moving noise by any of PyAV's encoders.
+
+    ``times``: seconds of the frames, 30 a second by default; ``aspect``: of a pixel.
+    """
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,6 +46,8 @@ def _encode_video(path, codec="libx264", pixels="yuv420p", frames=30, size=(64, 
         stream = container.add_stream(codec, rate=30)
         stream.width, stream.height = size
         stream.pix_fmt = pixels
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = Fraction(aspect)
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         for i in range(frames):
@@ -79,7 +86,7 @@ def write_video():
 
 @pytest.fixture(scope="session")
 def encode_video():
-    """``encode_video(path, codec, pixels, frames, size, times, **options of av.open)`` gives the path."""
+    """``encode_video(path, codec, pixels, frames, size, times, aspect, **options of av.open)`` gives the path."""
     return _encode_video
 
 

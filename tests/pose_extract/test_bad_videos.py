@@ -33,6 +33,8 @@ OUTCOMES = {
     "matroska.mkv": ("extracted", 30, None),
     "variable.mp4": ("extracted", 10, "variable frame rate: gaps of 33 to 233 ms"),
     "rotated.mp4": ("extracted", 30, None),
+    "mirrored.mp4": ("extracted", 30, None),
+    "anamorphic.mp4": ("extracted", 30, None),
     "tiny.mp4": ("extracted", 30, None),
     "odd.mp4": ("extracted", 30, None),
     "ten_bit.mp4": ("extracted", 30, None),
@@ -93,6 +95,9 @@ def make(folder, encode_video, write_video):
     one = 1 << 16
     movie[matrix : matrix + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)  # 90 degrees clockwise
     (folder / "rotated.mp4").write_bytes(movie)
+    movie[matrix : matrix + 36] = struct.pack(">9i", 0, one, 0, one, 0, 0, 0, 0, 1 << 30)
+    (folder / "mirrored.mp4").write_bytes(movie)
+    encode_video(folder / "anamorphic.mp4", aspect="4/3")
     avi = write_video(folder / "empty_stream.avi", frames=3)
     content = avi.read_bytes()
     avi.write_bytes(content[: content.index(b"movi") + 4])
@@ -150,9 +155,10 @@ def test_times_of_a_variable_rate(run):
     np.testing.assert_allclose(poses.timestamps, VARIABLE, atol=2e-3)
 
 
-def test_a_rotated_video_has_the_size_that_a_viewer_sees(run):
-    meta = read_poses(run[2] / "poses" / "rotated.npz").meta
-    assert (meta["width"], meta["height"]) == (48, 64)
+@pytest.mark.parametrize(("name", "size"), [("rotated", (48, 64)), ("mirrored", (48, 64)), ("anamorphic", (85, 48))])
+def test_a_video_has_the_size_that_a_viewer_sees(run, name, size):
+    meta = read_poses(run[2] / "poses" / f"{name}.npz").meta
+    assert (meta["width"], meta["height"]) == size
 
 
 def test_the_table_in_the_docs_has_them_all():

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from pose_extract import extract, read_poses
+from pose_extract.cluster import _result
+from pose_extract.errors import PoseError
 
 pytestmark = pytest.mark.slow
 
@@ -98,3 +101,10 @@ def test_a_scheduler_without_workers(tmp_path, write_video, run_command):
     assert code == 2
     assert "running dask scheduler with workers" in errors
     assert "Traceback" not in errors
+
+
+def test_workers_without_the_package_are_told_of_in_one_line():
+    future = Future()
+    future.set_exception(RuntimeError("Error during deserialization of the task graph\n  more"))
+    with pytest.raises(PoseError, match=r"workers cannot do the work \(Error during.* graph\): install the same piumr"):
+        _result(future)

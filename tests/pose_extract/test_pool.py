@@ -14,6 +14,7 @@ from rich.console import Console
 from pose_extract import Options, extract, pool, read_poses
 from pose_extract.discovery import find_jobs
 from pose_extract.schedule import run_jobs
+from pose_extract.units import Unit
 
 QUIET = {"workers": 1, "console": Console(file=io.StringIO())}
 
@@ -60,6 +61,22 @@ def test_a_hang_costs_one_attempt(tmp_path, write_video, strike, monkeypatch):
     strike(video, signal.SIGSTOP)
     summary = extract(video.parent, tmp_path / "poses", "body", **QUIET)
     assert [(outcome.status, outcome.frames) for outcome in summary.outcomes] == [("empty", 150)]
+
+
+def test_a_start_is_over_when_what_is_slow_to_load_is_there(tmp_path, monkeypatch):
+    order = []
+
+    class Beats(list):
+        def __setitem__(self, *_):
+            order.append("beat")
+
+    monkeypatch.setattr(pool, "require_extra", lambda: order.append("loaded"))
+    monkeypatch.setattr(pool, "_frames", [0])
+    monkeypatch.setattr(pool, "_beats", Beats([0.0]))
+    (tmp_path / "a.mp4").write_text("no video")
+    (job,) = find_jobs(tmp_path / "a.mp4", tmp_path / "poses")
+    assert pool._work(0, Unit(job), Options("body"), False).status == "failed"
+    assert order[:2] == ["loaded", "beat"]
 
 
 def test_a_worker_that_dies_with_nothing_to_do_is_replaced(tmp_path, write_video):

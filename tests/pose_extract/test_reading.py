@@ -39,6 +39,22 @@ def test_a_broken_promise(values, warns):
     assert bool(Reading(**values).warnings()) == warns
 
 
+@pytest.mark.parametrize("cut", range(11))
+def test_the_rate_is_judged_across_spans(cut):
+    def reading(times):
+        counts = Reading()
+        for seconds in times:
+            counts.count(damaged=False, untimed=False, size=(64, 48), seconds=seconds)
+        return counts
+
+    steady = [i / 4 for i in range(10)]
+    uneven = [*steady[:5], *(seconds + 0.5 for seconds in steady[5:])]
+    assert (reading(steady[:cut]) + reading(steady[cut:])).warnings() == []
+    total = reading(uneven[:cut]) + reading(uneven[cut:])
+    assert total == reading(uneven)
+    assert total.warnings() == ["variable frame rate: gaps of 250 to 750 ms"]
+
+
 @pytest.mark.parametrize("values", [None, [], {"sizes": 1}, {"sizes": [], "other": 1}])
 def test_something_else(values):
     with pytest.raises(PoseError):

@@ -162,6 +162,18 @@ def test_a_video_whose_stem_is_shared_now_keeps_what_it_has(job, tmp_path, write
     assert earlier(job) is not None
 
 
+def test_finished_spans_go_with_their_video(job, tmp_path, write_video):
+    unit = Unit(job, 0, 2)
+    run_unit(unit, BODY, preview=False, on_frame=lambda done: None)
+    inode = unit.part(BODY).stat().st_ino
+    write_video(job.video.with_suffix(".avi"))
+    avi, mp4 = find_jobs(tmp_path / "videos", tmp_path / "poses")
+    follow_renames([avi, mp4])
+    assert Unit(mp4, 0, 2).part(BODY).stat().st_ino == inode
+    assert not job.parts.exists()
+    assert not avi.parts.exists()
+
+
 def test_only_the_videos_own_files_are_renamed(job, tmp_path, write_video):
     run_job(job)
     job.video.unlink()

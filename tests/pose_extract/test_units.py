@@ -2,14 +2,16 @@
 
 import itertools
 import json
+import math
+import os
 
 import numpy as np
 import pytest
 
-from pose_extract import Options, read_poses
+from pose_extract import Options, files, read_poses, units
 from pose_extract.discovery import Job
 from pose_extract.extraction import extract_span, join_spans
-from pose_extract.units import SPAN, Cut, Unit, run_unit
+from pose_extract.units import SPAN, Cut, Unit, give_up, run_unit
 
 OPTIONS = Options("body", fps=0.5)
 RATE = 1  # frames a second of the long video: a file of 700 s is made quickly
@@ -86,6 +88,44 @@ def faststart(data):
         place = slice(table + 4 + 4 * i, table + 8 + 4 * i)
         moov[place] = (int.from_bytes(moov[place]) + size).to_bytes(4)
     return data[:first] + bytes(moov) + data[first:at]
+
+
+def test_signs_of_life_while_a_short_video_is_hashed(tmp_path, write_video, monkeypatch):
+    job = Job(write_video(tmp_path / "a.mp4"), "a.mp4", tmp_path / "a.npz")
+    monkeypatch.setattr(files, "CHUNK", 1000)
+    chunks = math.ceil(job.video.stat().st_size / 1000)
+    _, beats = run(Unit(job), Options("body"))
+    assert beats == [*range(1, 7), *[6] * chunks]
+    os.utime(job.video)
+    assert len(run(Unit(job), Options("body"))[1]) == chunks  # whether it is the same file
+
+
+def test_keypoints_of_another_video_do_not_go_without_a_word(tmp_path, write_video):
+    out = tmp_path / "take1.npz"
+    jobs = [
+        Job(write_video(tmp_path / name / "take1.mp4", frames), "take1.mp4", out)
+        for name, frames in (("anna", 5), ("ben", 6))
+    ]
+    assert run(Unit(jobs[0]), Options("body"))[0].reason is None
+    assert run(Unit(jobs[0]), Options("body", fps=10))[0].reason is None  # the same video, other options
+    assert run(Unit(jobs[1]), Options("body"))[0].reason.startswith("replaces the keypoints of another video")
+
+
+def test_a_video_that_is_done_but_for_its_preview_does_not_fail(tmp_path, write_video):
+    unit = Unit(Job(write_video(tmp_path / "a.mp4"), "a.mp4", tmp_path / "a.npz"))
+    run(unit, Options("body"))
+    outcome = give_up(unit, Options("body"), "its process died")
+    assert (outcome.status, outcome.frames, outcome.reason) == ("empty", 6, "but then its process died")
+    assert not unit.job.error_file.exists()
+    assert give_up(unit, Options("body", fps=1), "its process died").status == "failed"
+
+
+def test_more_than_a_file_of_keypoints_holds_is_refused_at_once(job, monkeypatch):
+    monkeypatch.setattr(units, "MAX_BYTES", SECONDS * 33 * 16 - 1)
+    outcome, beats = run(Unit(job), Options("body"))
+    assert (outcome.status, beats) == ("failed", [])
+    assert "hours of 1 frames/s" in outcome.reason
+    assert run(Unit(job), Options("body", fps=0.5))[0] == Cut(3)
 
 
 def test_a_failing_span_is_named(job):

@@ -74,6 +74,56 @@ def test_fewer_frames_a_second(tmp_path, encode_video, fps):
     np.testing.assert_array_equal(late, times[times >= 2])
 
 
+@pytest.mark.parametrize(
+    ("suffix", "fps", "frames"), [(".mkv", 30, 90), (".mkv", 15, 45), (".mkv", 10, 30), (".flv", 15, 45)]
+)
+def test_times_that_are_rounded_to_milliseconds(tmp_path, encode_video, suffix, fps, frames):
+    codec = "flv1" if suffix == ".flv" else "libx264"
+    video, _, times = read(encode_video(tmp_path / f"a{suffix}", codec, frames=90), fps=fps)
+    assert len(times) == frames
+    assert np.ptp(np.diff(times)) < 0.0021  # even, to the millisecond
+    assert video.reading.warnings() == []
+
+
+ONE = 1 << 16  # in a display matrix: a, b, u, c, d, v, x, y, w
+SHOWN = {
+    "as it is": ((ONE, 0, 0, 0, ONE), lambda image: image),
+    "mirrored": ((-ONE, 0, 0, 0, ONE), lambda image: image[:, ::-1]),
+    "upside down": ((ONE, 0, 0, 0, -ONE), lambda image: image[::-1]),
+    "half a turn": ((-ONE, 0, 0, 0, -ONE), lambda image: image[::-1, ::-1]),
+    "clockwise": ((0, ONE, 0, -ONE, 0), lambda image: np.rot90(image, -1)),
+    "counter-clockwise": ((0, -ONE, 0, ONE, 0), np.rot90),
+    "mirrored, then clockwise": ((0, ONE, 0, ONE, 0), lambda image: np.rot90(image[:, ::-1], 1)),
+    "mirrored, then counter-clockwise": ((0, -ONE, 0, -ONE, 0), lambda image: np.rot90(image[:, ::-1], -1)),
+}
+
+
+@pytest.mark.parametrize("way", SHOWN)
+def test_turned_and_mirrored_as_a_viewer_shows_it(tmp_path, encode_video, way):
+    """x' = a x + c y and y' = b x + d y (ISO/IEC 14496-12), from the picture's middle."""
+    matrix, shown = SHOWN[way]
+    path = encode_video(tmp_path / "a.mp4", frames=1)
+    _, (plain,), _ = read(path)
+    movie = bytearray(path.read_bytes())
+    at = movie.index(b"tkhd") + 4 + 40
+    movie[at : at + 36] = struct.pack(">9i", *matrix, 0, 0, 0, 1 << 30)
+    path.write_bytes(movie)
+    _, (frame,), _ = read(path)
+    np.testing.assert_array_equal(frame, shown(plain))
+    a, b, _, c, d = (number // ONE for number in matrix)
+    y, x = 2 * np.mgrid[:48, :64] + 1 - np.array([48, 64])[:, None, None]
+    height, width = frame.shape[:2]
+    down, right = (b * x + d * y + height - 1) // 2, (a * x + c * y + width - 1) // 2
+    np.testing.assert_array_equal(frame[down, right], plain)
+
+
+@pytest.mark.parametrize(("aspect", "size"), [("4/3", (85, 48)), ("8/9", (64, 54)), ("1/100", (64, 48))])
+def test_pixels_are_squares(tmp_path, encode_video, aspect, size):
+    _, (frame, *_), _ = read(encode_video(tmp_path / "a.mp4", frames=2, aspect=aspect))
+    assert frame.shape == (size[1], size[0], 3)
+    assert frame.flags.c_contiguous
+
+
 @pytest.mark.parametrize("name", ["%03d.mp4", "-dash.mp4", "with space.mp4", "ünï.mp4", "file:x.mp4", "a#b?c.mp4"])
 def test_odd_names(tmp_path, write_video, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
