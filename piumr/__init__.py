@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from piumr.girl import GIRL
     from piumr.inference import Prediction, Recognizer
     from piumr.tfam import TFAM
 

@@ -68,7 +68,7 @@ def export_onnx(net: ActionNet, card: ModelCard, path: Path) -> None:
     card = replace(card, embedding=net.backbone.num_features, opset=OPSET)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     onnx.checker.check_model(model, full_check=True)
-    with atomic_write(path) as file:
+    with atomic_write(path.resolve()) as file:  # a link stays a link
         file.write(model.SerializeToString())
 
 

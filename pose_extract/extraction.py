@@ -121,6 +121,7 @@ def extract_span(
             "width": shape[1],
             "height": shape[0],
             "fps": video.fps,
+            "starts_at": video.starts_at,
             "people": estimator.people,
             "estimator": estimator_meta,
             "warnings": [

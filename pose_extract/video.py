@@ -62,6 +62,8 @@ class Video:
         fps: frames per second as the container states, else 30.
         duration: seconds that the container promises, 0 where it does not.
         reading: what was read so far; ``promised`` is of the whole file.
+        starts_at: seconds from the file's start, where its sound may begin and players count from, to the first frame;
+            known when a frame was read.
 
     Raises:
         PoseError: with the reason, if no video can be opened there.
@@ -84,6 +86,7 @@ class Video:
         try:
             self._stream = _video_stream(self._container, self.path)
             self._first_pts: int | None = None
+            self.starts_at = 0.0
         except BaseException:
             self._container.close()
             raise
@@ -201,8 +204,14 @@ class Video:
                 raise PoseError(f"{self.path} cannot be decoded: {error.strerror}.") from None
             for frame in frames:
                 if self._first_pts is None:
-                    self._first_pts = self._pts(frame)
+                    self._begin(frame)
                 yield frame
+
+    def _begin(self, frame: av.VideoFrame) -> None:
+        self._first_pts = self._pts(frame)
+        if self._first_pts is not None and frame.time_base is not None and self._container.start_time is not None:
+            first = float(self._first_pts * frame.time_base)
+            self.starts_at = max(first - self._container.start_time / 1_000_000, 0.0)
 
     def _seconds(self, frame: av.VideoFrame) -> float | None:
         pts = self._pts(frame)

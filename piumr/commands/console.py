@@ -62,7 +62,12 @@ def run_command(program: str, module: str, function: str, arguments: list[str] |
 
 def fail(message: str) -> None:
     """Print an error line."""
-    console.print("error:", message, style="red")
+    console.print("error:", printable(message), style="red")
+
+
+def printable(text: str) -> str:
+    """A line for a terminal: what is read from files and names may hold control codes and bytes that are no text."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class OutOfMemoryError(MemoryError):

@@ -31,6 +31,8 @@ def demo(model: list[Path] = NO_MODEL, host: str = "127.0.0.1", port: int = 8000
     """
     if not 0 <= port < 2**16:
         raise PiumrError(f"Expected `port` to lie in 0..{2**16 - 1}, but got {port}.")
+    if not host:
+        raise PiumrError("Expected `host` to be a name or an address, but got an empty one.")
     if len(model) > 1:
         raise PiumrError(f"Expected one `model`, but got {len(model)}.")
     require_extra()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from piumr.commands.console import OK, SOME_FAILED, check_out, check_writable, console, fail
+from piumr.commands.console import OK, SOME_FAILED, check_out, check_writable, console, fail, printable
 from piumr.errors import PiumrError
 from piumr.inference import Recognizer
 from piumr.inference.annotations import check_format, write_segments
@@ -22,7 +24,6 @@ from piumr.inference.recordings import Recording, ignore_deprecation, options_fo
 from piumr.inference.segments import THRESHOLD, Segment, find_segments
 from piumr.inference.windows import Timeline, Windows, slide_chunks, window_seconds
 from pose_extract import PoseError, PoseSequence, read_poses
-from pose_extract.atomic import atomic_write
 from pose_extract.discovery import SUFFIXES
 from pose_extract.preview import is_preview
 
@@ -36,10 +37,10 @@ def infer(
     model: Path,
     sources: list[Path] = NO_SOURCES,
     out: Path | None = None,
-    top: int = 5,
+    top: int | None = None,
     threads: int | None = None,
     segments: Path | None = None,
-    format: Literal["csv", "jsonl", "eaf", "vtt"] = "csv",
+    format: Literal["csv", "jsonl", "eaf", "vtt"] | None = None,
     window: float | None = None,
     stride: float | None = None,
     threshold: float = THRESHOLD,
@@ -57,12 +58,13 @@ def infer(
     Args:
         model: a model.onnx, written by piumr-train-gcn or piumr-export; `synthetic` is the one that ships.
         sources: files or folders.
-        out: file for the JSON lines, written when all is done; standard output if not given.
-        top: how many classes a line names, best first.
+        out: file for the JSON lines, written when all is done, until then under its name with .partial; standard output
+            if not given.
+        top: how many classes a line names, best first; 5 if not given.
         threads: threads of ONNX Runtime, at most as many as there are processors; live, 1 if not given.
         segments: write segments (start, end, action, confidence) to this .csv, .jsonl, .eaf (ELAN) or .vtt (subtitles)
             file; for several sources a folder, with a file each.
-        format: of the files, where --segments is a folder.
+        format: of the files, where --segments is a folder; csv if not given.
         window: seconds that are recognised as one clip; if not given what the model was trained on, else 2.
         stride: seconds from one window to the next; an eighth of the window if not given, live 0.1.
         threshold: confidence below which --segments says that nothing happens, 0 to 1; raise it for recordings in
@@ -71,13 +73,15 @@ def infer(
         realtime: play the one source, a video, as if it were a camera.
         overlay: live, write what is shown as a video (.mp4) as well.
     """
-    _check(top, threads, threshold)
+    shown = 5 if top is None else top
+    _check(shown, threads, threshold)
+    only_segments = {"threshold": threshold != THRESHOLD, "format": format is not None}
     if camera is not None or realtime:
         if segments is not None:
             raise PiumrError("Expected either `segments` or live recognition, but got both.")
-        _refuse(threshold=threshold != THRESHOLD)
+        _refuse("`segments`", only_segments)
         source = _live_source(camera, realtime, sources)
-        return _live(_recognizer(model, threads or 1), source, model, out, overlay, window, stride, top)
+        return _live(_recognizer(model, threads or 1), source, model, out, overlay, window, stride, shown)
     if overlay is not None:
         raise PiumrError("Expected `overlay` with `camera` or `realtime`, but got it alone.")
     if not sources:
@@ -85,20 +89,24 @@ def infer(
             f"Expected `sources` to name files or folders, or `camera` to be given, but got neither; {str(model)!r} "
             "was taken as the model, which comes first."
         )
-    if segments is None:
-        _refuse(window=window is not None, stride=stride is not None, threshold=threshold != THRESHOLD)
     files = [file for source in sources for file in _files(source)]
     if segments is not None:
-        if out is not None:
-            raise PiumrError("Expected either `out`, for a line a source, or `segments`, but got both.")
+        if out is not None or top is not None:
+            name = "top" if out is None else "out"
+            raise PiumrError(f"Expected either `{name}`, for a line a source, or `segments`, but got both.")
         targets = _targets(sources, files, segments, format, model)
         recognizer = _recognizer(model, threads)
         Windows(window_seconds(recognizer) if window is None else window, stride)  # refuses lengths out of range
-        failed = _write_segments(recognizer, targets, window, stride, threshold)
+        with _ended_like_ctrl_c():
+            failed = _write_segments(recognizer, targets, window, stride, threshold)
     else:
+        _refuse("`segments`", only_segments)
+        _refuse("`segments` or live recognition", {"window": window is not None, "stride": stride is not None})
         if out is not None:
             check_out(out, [model, *files])
-        failed = _write_lines(_recognizer(model, threads), files, out, top)
+        recognizer = _recognizer(model, threads)
+        with _ended_like_ctrl_c():
+            failed = _write_lines(recognizer, files, out, shown)
     if failed:
         console.print(f"{failed} of {len(files)} sources failed.")
     return SOME_FAILED if failed else OK
@@ -108,16 +116,15 @@ def _recognizer(model: Path, threads: int | None) -> Recognizer:
     """The model; what its card has to say to everybody is said."""
     recognizer = Recognizer(model, threads)
     if recognizer.card.notice:
-        console.print(_printable(" ".join(recognizer.card.notice.split())))
+        console.print(printable(" ".join(recognizer.card.notice.split())))
     return recognizer
 
 
-def _refuse(**given: bool) -> None:
+def _refuse(needed: str, given: dict[str, bool]) -> None:
     """Refuse options that would have no effect."""
     for name, was_given in given.items():
         if was_given:
-            live = "" if name == "threshold" else " or live recognition"
-            raise PiumrError(f"Expected `{name}` with `segments`{live}, but got it without.")
+            raise PiumrError(f"Expected `{name}` with {needed}, but got it without.")
 
 
 def _check(top: int, threads: int | None, threshold: float) -> None:
@@ -160,7 +167,7 @@ def _write_lines(recognizer: Recognizer, files: list[Path], out: Path | None, to
                 failed += 1
                 continue
             if prediction.label is None:
-                console.print(_printable(f"{file}: no person was seen, so there is no prediction."), markup=False)
+                console.print(printable(f"{file}: no person was seen, so there is no prediction."), markup=False)
             write({"source": str(file), "frames": len(poses), **prediction.to_dict(top)})
     return failed
 
@@ -168,22 +175,25 @@ def _write_lines(recognizer: Recognizer, files: list[Path], out: Path | None, to
 def _poses(file: Path, recognizer: Recognizer) -> PoseSequence:
     if file.suffix.lower() == ".npz":
         return read_poses(file)
+    options = options_for(recognizer)
     from pose_extract import extract_video
 
     ignore_deprecation()
-    return extract_video(file, options_for(recognizer))
+    return extract_video(file, options)
 
 
 def _targets(
     sources: list[Path],
     files: list[Path],
     segments: Path,
-    format: str,
+    format: str | None,
     model: Path,
 ) -> dict[Path, Path]:
     """The file to write for each source: the one that is named, or in a folder by the source's relative path."""
     if not segments.is_dir() and (segments.suffix or segments.exists()):
         check_format(segments)
+        if format is not None:
+            raise PiumrError(f"Expected `format` where `segments` is a folder, but {str(segments)!r} is a file.")
         if len(files) > 1:
             raise PiumrError(
                 f"Expected `segments` to be a folder, since there are {len(files)} sources, but got {str(segments)!r}."
@@ -195,12 +205,12 @@ def _targets(
     for source in sources:
         for file in _files(source):
             named[file] = file.relative_to(source) if source.is_dir() else Path(file.name)
-    stems = [name.with_suffix("") for name in named.values()]
+    stems = Counter(name.with_suffix("") for name in named.values())
     targets = {
-        file: segments / (name if stems.count(name.with_suffix("")) > 1 else name.with_suffix(""))
+        file: segments / (name if stems[name.with_suffix("")] > 1 else name.with_suffix(""))
         for file, name in named.items()
     }
-    targets = {file: target.with_name(f"{target.name}.{format}") for file, target in targets.items()}
+    targets = {file: target.with_name(f"{target.name}.{format or 'csv'}") for file, target in targets.items()}
     if len(set(targets.values())) < len(targets):
         raise PiumrError("Expected `sources` of different names, but two would write the same file into `segments`.")
     check_writable(segments, "segments")
@@ -234,9 +244,9 @@ def _write_segments(
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         for file, target in targets.items():
-            task = progress.add_task(_printable(file.name).replace("[", r"\["), total=None)
+            task = progress.add_task(printable(file.name).replace("[", r"\["), total=None)
             try:
-                recording = Recording(file, options_for(recognizer))
+                recording = Recording(file, recognizer)
                 progress.update(task, total=recording.seconds or None)
                 parts = []
                 for part in slide_chunks(recognizer, recording, window, stride):
@@ -251,7 +261,7 @@ def _write_segments(
                 continue
             finally:
                 progress.remove_task(task)
-            console.print(_printable(f"{file}: {_summary(found, timeline, threshold)}: {target}"), markup=False)
+            console.print(printable(f"{file}: {_summary(found, timeline, threshold)}: {target}"), markup=False)
     return failed
 
 
@@ -313,31 +323,59 @@ def _live(
             console.print("There is no screen: going on without a window.")
         report = live.run_live(recognizer, process, write, views, window, stride, top)
     name = f"camera {source}" if isinstance(source, int) else str(source)
-    console.print(_printable(f"{name}: {report}"), markup=False)
+    console.print(printable(f"{name}: {report}"), markup=False)
     if report.error is not None:
-        fail(_printable(report.error))
+        fail(report.error)
     return OK if report.error is None else SOME_FAILED
 
 
 @contextlib.contextmanager
 def _lines(out: Path | None) -> Iterator[Any]:
-    """What writes a JSON line, as UTF-8 whatever the terminal's encoding is, to ``out`` or standard output."""
-    with contextlib.ExitStack() as stack:
-        # a link stays a link
-        file: IO[bytes] = sys.stdout.buffer if out is None else stack.enter_context(atomic_write(out.resolve()))
+    """What writes a JSON line to ``out`` or standard output.
 
-        def write(record: dict[str, Any]) -> None:
-            line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-            file.write(line.encode("utf-8", "replace"))  # a file name may hold bytes that are no text
-            file.flush()
+    ``out`` takes its name when all is done; what was written by then is kept when something ends the command before.
+    """
+    if out is None:
+        yield partial(_write_line, sys.stdout.buffer)
+        return
+    out = out.resolve()  # a link stays a link
+    unfinished = out.with_name(f"{out.name}.partial")
+    with unfinished.open("wb") as file:
+        try:
+            yield partial(_write_line, file)
+        except BaseException:
+            if file.tell():
+                console.print(printable(f"The lines so far are in {unfinished}."))
+            else:
+                unfinished.unlink()
+            raise
+        os.fsync(file.fileno())
+        os.replace(unfinished, out)
 
-        yield write
+
+def _write_line(file: IO[bytes], record: dict[str, Any]) -> None:
+    """Write a JSON line as UTF-8, whatever the terminal's encoding is."""
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    file.write(line.encode("utf-8", "replace"))  # a file name may hold bytes that are no text
+    file.flush()
+
+
+@contextlib.contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """What ends a process in order does so as Ctrl-C does: job schedulers, `docker stop`, a closed terminal."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    wanted = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    for number in wanted:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in wanted:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _fail(file: Path, error: Exception) -> None:
-    fail(_printable(str(error) if str(file) in str(error) else f"{file}: {error}"))
-
-
-def _printable(text: str) -> str:
-    """File names may hold line breaks, control codes and bytes that are no text; a terminal should not."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    fail(str(error) if str(file) in str(error) else f"{file}: {error}")

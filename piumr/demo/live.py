@@ -161,6 +161,7 @@ class Session:
                 await self._review()
         finally:
             listening.cancel()
+            await asyncio.wait([listening])
             if self._predicting is not None:
                 self._predicting.cancel()
 
@@ -169,7 +170,7 @@ class Session:
             if message.type is WSMsgType.BINARY and len(message.data) > _TIME.size:
                 self._newest.put(message.data)
             elif message.type is WSMsgType.TEXT and message.data == "stop":
-                break
+                self._newest.close()  # and listen on: only who reads sees that the page still answers
         self._newest.close()
 
     async def _answer(self, camera: Camera, message: bytes) -> None:

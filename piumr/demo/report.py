@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from piumr.demo.downloads import make_downloads
-from piumr.demo.processes import Landmarks
-from piumr.errors import PiumrError
 from piumr.inference import ModelCard, Recognizer
+from piumr.inference.recordings import on_players_clock
 from piumr.inference.segments import THRESHOLD, find_segments
 from piumr.inference.windows import slide
-from piumr.layouts import Layout, get_layout
-from piumr.layouts.mapping import find_mapping
+from piumr.layouts import Layout
 from piumr.preprocessing import VISIBILITY
 from pose_extract.schema import PoseSequence, part_of
 
@@ -25,24 +23,6 @@ STEPS = 8192
 
 MISSING = -(2**15)
 """In place of a coordinate that was not seen."""
-
-
-def landmarks_for(card: ModelCard) -> tuple[Landmarks, Layout]:
-    """What has to be estimated in a picture for a model: body and hands, or the body, which is faster.
-
-    Raises:
-        PiumrError: if the model takes skeletons that no picture gives.
-    """
-    landmarks: Landmarks = "holistic" if any("hand_" in joint for joint in card.layout.joints) else "body"
-    layout = get_layout("mediapipe-75" if landmarks == "holistic" else "mediapipe-33")
-    known = card.layout.joints == layout.joints or find_mapping(layout.joints, card.layout) is not None
-    if card.coordinates != "image" or not known:
-        what = "metric skeletons" if card.coordinates != "image" else f"layout {card.layout.name}"
-        raise PiumrError(
-            f"Expected a model for poses that are estimated in videos, but this one takes {what}: the page cannot feed "
-            "it; piumr-infer takes its cached poses."
-        )
-    return landmarks, layout
 
 
 def describe_model(card: ModelCard) -> dict[str, Any]:
@@ -71,13 +51,14 @@ def describe_skeleton(layout: Layout) -> dict[str, Any]:
 
 def describe_poses(recognizer: Recognizer, poses: PoseSequence) -> dict[str, Any]:
     """The skeleton of every frame, and the predictions: of the clip, over time, and as segments."""
-    timeline = slide(recognizer, poses)
+    shown = on_players_clock(poses)
+    timeline = slide(recognizer, shown)
     clip, segments = recognizer.predict(poses)[0], find_segments(timeline)
     rows = np.round(np.nan_to_num(timeline.probabilities).astype(np.float64), 4).tolist()
     return {
         "width": poses.meta["width"],
         "height": poses.meta["height"],
-        "times": encode(poses.timestamps.astype("<f4")),
+        "times": encode(shown.timestamps.astype("<f4")),
         "points": encode(compact(poses.landmarks, poses.valid)),
         "seen": float(poses.valid.any(axis=1).mean()),
         "warnings": poses.meta.get("warnings", []),

@@ -21,9 +21,10 @@ from piumr.demo.guard import add_headers, guard
 from piumr.demo.live import MAX_JPEG, Session
 from piumr.demo.pose_process import DISK_FULL, MAX_SECONDS, NO_SPACE
 from piumr.demo.processes import extract
-from piumr.demo.report import describe_model, describe_poses, describe_skeleton, landmarks_for
+from piumr.demo.report import describe_model, describe_poses, describe_skeleton
 from piumr.errors import PiumrError
 from piumr.inference import Recognizer
+from piumr.inference.recordings import landmarks_for
 from pose_extract.errors import PoseError
 from pose_extract.schema import read_poses
 

@@ -67,7 +67,7 @@ def run_live(
     stride: float = STRIDE,
     top: int = BARS,
 ) -> LiveReport:
-    """Recognise what a camera sees, or a video played as one, until it ends, a view is closed, Ctrl-C or SIGTERM.
+    """Recognise what a camera sees, or a video played as one, until it ends, a view is closed or a signal comes.
 
     A window of the last seconds is recognised every ``stride``. Frames that come while the estimator is busy are
     dropped; a window's frames are put at equal distances in time.
@@ -160,12 +160,13 @@ def _as_dict(timeline: Timeline, count: int, delay: float | None) -> dict[str, A
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that nothing is torn apart in the middle."""
+    """An event that the signals that end a run set, so that nothing is torn apart in the middle."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # only the main thread has signals
         yield stop
         return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in ENDING}
+    wanted = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # as nohup has it
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in wanted}
     try:
         yield stop
     finally:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from piumr.errors import PiumrError
 from piumr.inference.recordings import ignore_deprecation
 from pose_extract import PoseError
+from pose_extract.archive import first_line
 from pose_extract.landmarks import LandmarkSet
 from pose_extract.options import Options
 
@@ -34,8 +35,8 @@ Source = int | Path
 PICTURE = 960, 540
 """Largest width and height of a picture to show, pixels; the pose is estimated on the whole frame."""
 
-ENDING = signal.SIGINT, signal.SIGTERM
-"""Signals that end a live run in order."""
+ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+"""Signals that end a live run in order: Ctrl-C, job schedulers, a closed terminal."""
 
 _WARM_UP = 1.0  # seconds by which the estimator's clock is ahead, after a first black frame that loads its models
 _PATIENCE = 0.1  # seconds between two looks at whether to stop
@@ -215,6 +216,8 @@ def _take(frames: Iterator[tuple[float, float, NDArray[np.uint8]] | None], newes
         newest.end()
     except PoseError as error:
         newest.end(error)
+    except Exception as error:  # whatever a decoder or a camera's driver raises: somebody waits for the end
+        newest.end(PoseError(f"The source failed: {first_line(error)}"))
 
 
 def _video(path: Path) -> Iterator[tuple[float, float, NDArray[np.uint8]] | None]:

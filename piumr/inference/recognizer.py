@@ -35,7 +35,7 @@ class Prediction:
         probabilities: float32 (K,), summing to one; zeros where the label is None.
         class_names: K names.
         coarse: name of the label's coarse class (in MA-52 the body part), where the set has coarse classes.
-        embedding: float32 (F,), the backbone's pooled features of the clip, where they were asked for.
+        embedding: float32 (F,), the backbone's pooled features of the clip, where asked for; 0 where nobody is seen.
     """
 
     label: str | None
@@ -233,7 +233,8 @@ class Recognizer:
     def _prediction(self, logits: NDArray[np.float32], seen: bool, embedding: NDArray[np.float32] | None) -> Prediction:
         names = self.card.class_names
         if not seen:
-            return Prediction(None, np.zeros(len(names), dtype=np.float32), names)
+            nothing = None if embedding is None else np.zeros_like(embedding)
+            return Prediction(None, np.zeros(len(names), dtype=np.float32), names, embedding=nothing)
         exponent = np.exp(logits - logits.max())
         probabilities = (exponent / exponent.sum()).astype(np.float32)
         best = int(probabilities.argmax())

@@ -112,7 +112,7 @@ class Windows:
     """Cuts frames that come in chunks into windows; holds no more than one window, one chunk and a frame before them.
 
     Window k is ``[first + k stride, first + k stride + seconds)``, where ``first`` is the time of the first frame. It
-    is complete when a frame at or after its end has come.
+    is complete when a frame at or after its end has come. The last one of all ends with the recording.
 
     Args:
         seconds: length of a window, :data:`MIN_SECONDS` to :data:`MAX_SECONDS`.
@@ -135,7 +135,7 @@ class Windows:
             )
         self._first: float | None = None
         self._next = 0  # number k of the next window
-        self._cut = False
+        self._end = -math.inf  # of the last window that was cut
         self._times, self._points, self._valid = np.empty(0), np.empty(0, np.float32), np.empty(0, bool)
 
     def push(self, times: Times, points: Points, valid: Mask) -> Iterator[Window]:
@@ -160,50 +160,53 @@ class Windows:
         yield from self._complete(float(self._times[-1]))
 
     def finish(self) -> Iterator[Window]:
-        """The windows that end with the recording; all of it in one where it is shorter than a window."""
+        """The windows up to the recording's end, also between two strides; one where it is shorter than a window."""
         if self._first is None:
             return
         steps = np.diff(self._times)
+        steps = steps[steps <= self._gap]
         # the last frame stands as long as the others do
         end = float(self._times[-1] + (np.median(steps) if len(steps) else 1 / 30))
         yield from self._complete(end + 1e-6)  # times are rounded
-        if not self._cut:
-            end = max(end, self._first + 1e-3)
-            yield Window(self._first, end, *self._at_equal_times(0, len(self._times)), (self._first, end))
+        if self._end < end - 1e-6:
+            yield self._window(max(end - self.seconds, self._first), max(end, self._first + 1e-3))
 
     def _complete(self, until: float) -> Iterator[Window]:
         """Cut the windows that end at ``until`` or before, and forget the frames that no later one needs."""
         while (end := self._start() + self.seconds) <= until:
             low, high = np.searchsorted(self._times, [self._start(), end])
             if low < high:
-                self._cut = True
-                yield self._window(low, high)
+                self._end = end
+                yield self._window(self._start(), end)
                 self._next += 1
             else:  # a gap: go on with the first window that has the next frame, however far it is
                 assert self._first is not None
                 ahead = (self._times[low] - self.seconds - self._first) / self.stride if low < len(self._times) else 0
                 self._next = max(self._next + 1, math.floor(ahead) + 1)
         # the frame before a window tells whether it begins in a gap
-        first = max(np.searchsorted(self._times, self._start()) - 1, 0)
+        needed = min(self._start(), self._times[-1] - self.seconds)  # the latter by the last one of all
+        first = max(np.searchsorted(self._times, needed) - 1, 0)
         self._times, self._points, self._valid = self._times[first:], self._points[first:], self._valid[first:]
 
-    def _window(self, low: int, high: int) -> Window:
-        """The next window, of the frames ``[low, high)``, at least one."""
-        start = self._start()
-        end = start + self.seconds
+    @property
+    def _gap(self) -> float:
+        """Seconds beyond which a step from one frame to the next is a gap."""
+        return max(SEEN * self.seconds, STEP)
+
+    def _window(self, start: float, end: float) -> Window:
+        """The window of these seconds, in which there is at least one frame."""
+        low, high = np.searchsorted(self._times, [start, end])
         times = self._times[max(low - 1, 0) : high + 1]  # with the frames before and after it
-        gap = np.diff(times) > max(SEEN * self.seconds, STEP)
+        gap = np.diff(times) > self._gap
         missing = np.diff(np.clip([times[:-1][gap], times[1:][gap]], start, end), axis=0).sum()
         first = self._times[low] if low > 0 and gap[0] else start
         last = self._times[high - 1] if high < len(self._times) and gap[-1] else end
-        return Window(start, end, *self._at_equal_times(low, high), (float(first), float(last)), float(missing))
+        frames = at_equal_times(self._times[low:high], self._points[low:high], self._valid[low:high])
+        return Window(start, end, *frames, (float(first), float(last)), float(missing))
 
     def _start(self) -> float:
         assert self._first is not None
         return self._first + self._next * self.stride
-
-    def _at_equal_times(self, low: int, high: int) -> tuple[Points, Mask]:
-        return at_equal_times(self._times[low:high], self._points[low:high], self._valid[low:high])
 
 
 def slide(

@@ -173,3 +173,12 @@ def test_an_incomplete_checkpoint_says_what_it_lacks(tmp_path, key):
     torch.save(saved, path)
     with pytest.raises(PiumrError, match=f"got one that lacks '{key}'"):
         load_checkpoint(path)
+
+
+def test_a_link_stays_a_link(tmp_path):
+    layout = get_layout("coco-17")
+    net = ActionNet(layout, 2, 2, ModelConfig("microgcn-nano", frames=8), tfam=False)
+    (tmp_path / "link.onnx").symlink_to("model.onnx")
+    export_onnx(net, ModelCard(("nod", "wave"), layout, 8, "image"), tmp_path / "link.onnx")
+    assert (tmp_path / "link.onnx").is_symlink()
+    assert Recognizer(tmp_path / "model.onnx").card.class_names == ("nod", "wave")

@@ -3,7 +3,9 @@
 import itertools
 import os
 import struct
+from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -83,6 +85,28 @@ def test_times_that_are_rounded_to_milliseconds(tmp_path, encode_video, suffix, 
     assert len(times) == frames
     assert np.ptp(np.diff(times)) < 0.0021  # even, to the millisecond
     assert video.reading.warnings() == []
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("late", [0, 2])
+def test_pictures_that_begin_after_the_sound(tmp_path, suffix, late):
+    """As after a cut without encoding; players count from the sound's start."""
+    with av.open(str(tmp_path / f"a{suffix}"), "w") as container:
+        video, sound = container.add_stream("libx264", rate=30), container.add_stream("aac", rate=8000)
+        video.width, video.height = 64, 48
+        for i in range(40):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate, frame.pts = 8000, 1024 * i
+            container.mux(sound.encode(frame))
+        for i in range(30):
+            picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            picture.pts, picture.time_base = 30 * late + i, Fraction(1, 30)
+            container.mux(video.encode(picture))
+        container.mux(video.encode())
+        container.mux(sound.encode())
+    video, frames, times = read(tmp_path / f"a{suffix}")
+    assert (len(frames), times[0]) == (30, 0)
+    assert video.starts_at == pytest.approx(late, abs=0.15)  # an encoder of sound has a delay
 
 
 ONE = 1 << 16  # in a display matrix: a, b, u, c, d, v, x, y, w

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import tracemalloc
 
 import av
@@ -98,6 +99,52 @@ def test_an_earlier_result_stays_until_the_run_has_finished(trained, clip, monke
     assert run("infer", trained / "model.onnx", clip, "--out", out) == 0
     assert json.loads(out.read_text())["frames"] == 10
     assert sorted(path.name for path in clip.parent.iterdir()) == ["clip.npz", "lines.jsonl"]
+
+
+@pytest.mark.parametrize("options", [(), ("--segments", "x.csv"), ("--realtime",)])
+def test_a_model_of_other_skeletons_refuses_a_video_before_it_is_estimated(tmp_path, capfd, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    layout = get_layout("kinect-20")
+    net = ActionNet(layout, 2, 3, ModelConfig("microgcn-nano", frames=8), tfam=False)
+    export_onnx(net, ModelCard(("nod", "wave"), layout, 8, "metric"), tmp_path / "model.onnx")
+    (tmp_path / "a.mp4").write_text("no video, which nobody gets to see")
+    assert run("infer", tmp_path / "model.onnx", tmp_path / "a.mp4", *options) == (2 if "--realtime" in options else 1)
+    assert "takes metric skeletons" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_was_done_is_kept_when_a_signal_ends_the_run(trained, clip, monkeypatch, capfd, number):
+    second, out = clip.with_name("second.npz"), clip.with_name("lines.jsonl")
+    shutil.copy(clip, second)
+
+    def ended(path):
+        if path == second:
+            os.kill(os.getpid(), number)
+        return read_poses(path)
+
+    monkeypatch.setattr("piumr.commands.infer.read_poses", ended)
+    assert run("infer", trained / "model.onnx", clip, second, "--out", out) == 130
+    assert [json.loads(line)["source"] for line in out.with_name("lines.jsonl.partial").open()] == [str(clip)]
+    assert "lines.jsonl.partial" in capfd.readouterr().err
+    assert not out.exists()
+    monkeypatch.undo()
+    assert run("infer", trained / "model.onnx", clip, second, "--out", out) == 0
+    assert sorted(path.name for path in clip.parent.iterdir()) == ["clip.npz", "lines.jsonl", "second.npz"]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (("--format", "eaf"), "format"),
+        (("--segments", "x.csv", "--format", "eaf"), "format"),
+        (("--segments", "x.csv", "--top", "3"), "top"),
+    ],
+)
+def test_options_without_effect_are_refused(trained, clip, capfd, monkeypatch, options, name):
+    monkeypatch.chdir(clip.parent)
+    assert run("infer", trained / "model.onnx", clip, *options) == 2
+    assert f"`{name}`" in capfd.readouterr().err
+    assert [path.name for path in clip.parent.iterdir()] == ["clip.npz"]
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", str((os.cpu_count() or 1) + 1)])

@@ -24,6 +24,7 @@ def run(capfd, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (["--host", ""], "`host` to be a name or an address"),
         (["--port", "65536"], "`port` to lie in 0..65535"),
         (["--port", "-1"], "`port` to lie in 0..65535"),
         (["--host", "no such host"], "`host` to be a name or an address of this machine"),

@@ -8,6 +8,7 @@ import struct
 
 import numpy as np
 import pytest
+from aiohttp import WSMessage, WSMsgType
 
 from piumr.demo import live, server
 from piumr.demo.live import Newest, Recording, Session
@@ -151,6 +152,23 @@ def test_what_nobody_foresaw_is_one_line(talk, monkeypatch, caplog, error, line)
     assert message["kind"] == "error"
     assert line in message["error"]
     assert [record.exc_info[1] for record in caplog.records] == [error]
+
+
+def test_after_stop_the_socket_is_still_read(recognizer):
+    """Pings of the page are answered by who reads: a review that takes long must not look like a dead server."""
+    left = [WSMessage(WSMsgType.TEXT, "stop", ""), WSMessage(WSMsgType.BINARY, bytes(20), "")]
+
+    class Socket:
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            if not left:
+                raise StopAsyncIteration
+            return left.pop(0)
+
+    asyncio.run(Session(Socket(), recognizer, "holistic", get_layout("mediapipe-75"))._listen())
+    assert not left
 
 
 @pytest.mark.slow

@@ -16,10 +16,10 @@ from piumr.demo.report import (
     describe_model,
     describe_poses,
     describe_skeleton,
-    landmarks_for,
 )
 from piumr.errors import PiumrError
 from piumr.inference import Recognizer
+from piumr.inference.recordings import landmarks_for
 from piumr.inference.segments import find_segments
 from piumr.inference.windows import slide
 from piumr.layouts import get_layout

@@ -19,7 +19,7 @@ import pytest
 from piumr.errors import PiumrError
 from piumr.inference import ModelCard, Recognizer
 from piumr.inference.live import LiveReport, run_live
-from piumr.inference.live_pose import PoseProcess, Shot, _camera, _Newest
+from piumr.inference.live_pose import PoseProcess, Shot, _camera, _Newest, _take
 from piumr.inference.live_view import Board, has_screen, overlay
 from piumr.inference.model_card import METADATA_KEY
 from piumr.layouts import get_layout
@@ -85,6 +85,19 @@ class Played:
             yield self._shots[first : first + 2]
         if self._error is not None:
             raise self._error
+
+
+@pytest.mark.parametrize("error", [PoseError("unplugged"), RuntimeError("a driver's\nfault")])
+def test_whatever_ends_the_source_ends_the_wait(error):
+    def frames():
+        yield 0.0, 0.0, np.zeros((1, 1, 3), np.uint8)
+        raise error
+
+    newest = _Newest()
+    _take(frames(), newest)
+    assert newest.take() is not None
+    with pytest.raises(PoseError, match=r"unplugged|The source failed: a driver's$"):
+        newest.take()
 
 
 def test_the_newest_frame_wins_and_what_it_replaces_is_counted():
@@ -271,7 +284,8 @@ def test_a_clip_played_as_a_camera_is_recognised_and_overlaid(model, video, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])  # SIGTERM: `timeout 3600 piumr-infer ...`
+# SIGTERM: `timeout 3600 piumr-infer ...`; SIGHUP: a closed terminal
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_whole_files(model, video, tmp_path, number):
     film, out = tmp_path / "o.mp4", tmp_path / "o.jsonl"
     process = command(model, video, "--realtime", "--overlay", film, "--window", "0.2", "--out", out)

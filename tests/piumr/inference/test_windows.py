@@ -70,6 +70,35 @@ def test_windows_are_what_their_definition_says(chunk):
         np.testing.assert_allclose(x, inside, rtol=1e-6)
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+@pytest.mark.parametrize(("frames", "seconds", "stride"), [(119, 2, 2), (237, 4, 4), (306, 2, 0.25), (64, 2, 0.5)])
+def test_the_last_window_ends_with_the_recording(frames, seconds, stride, chunk):
+    times = np.arange(frames) / 30
+    found = cut(times, seconds, stride, chunk)
+    start, end, x = found[-1]
+    assert end == pytest.approx(frames / 30)
+    assert start == pytest.approx(end - seconds)
+    np.testing.assert_allclose(x, times[times >= start - 1e-9], rtol=1e-6)
+    assert len(found) == 1 + np.ceil((frames / 30 - seconds) / stride - 1e-9)
+    segments = find_segments(slide(Threshold(), make_poses(times, 0.9), seconds, stride))
+    assert [(s.start, pytest.approx(s.end)) for s in segments] == [(0.0, frames / 30)]
+
+
+def test_one_frame_after_a_gap_stands_for_one_frame():
+    times = np.append(np.arange(300) / 30, 35.0)
+    timeline = slide(Threshold(), make_poses(times, 0.9), 2.0)
+    assert timeline.ends[-1] == pytest.approx(35 + 1 / 30)
+    assert not timeline.seen[-1]
+    assert max(segment.end for segment in find_segments(timeline)) < 10
+
+
+def test_a_gap_in_a_recording_shorter_than_a_window_is_one_as_well():
+    times = np.concatenate([np.arange(10), 48 + np.arange(10)]) / 30
+    timeline = slide(Threshold(), make_poses(times, 0.9), 2.0)
+    assert timeline.seen.tolist() == [False]
+    assert find_segments(timeline) == []
+
+
 @pytest.mark.parametrize("times", [[3.0], [3.0, 3.0, 3.0], [0.0, 0.1, 0.2]])
 def test_a_recording_shorter_than_a_window_is_one_window(times):
     (start, end, x), *others = cut(np.array(times), 2.0, 0.5, 2)
