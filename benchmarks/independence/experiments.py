@@ -191,7 +191,7 @@ def parse_experiment(name: str, assignments: list[str]) -> Experiment:
     Besides overrides there are ``method`` (piumr unless given), ``fixed.NAME``, ``groups`` and ``look``.
 
     Raises:
-        PiumrError: if a text has no ``=``, or what is to be fixed is no number.
+        PiumrError: if a text has no ``=``, what is to be fixed is no number, or the seed is among them.
     """
     overrides: dict[str, Any] = {}
     for text in assignments:
@@ -206,6 +206,8 @@ def parse_experiment(name: str, assignments: list[str]) -> Experiment:
     for path, value in fixed.items():
         if not isinstance(value, int | float):
             raise PiumrError(f"Expected fixed.{path} to be a number, but got {value!r}.")
+    if "seed" in overrides:
+        raise PiumrError("Expected the seed as --first-seed and --seeds, but got it in --set.")
     method, groups, look = (overrides.pop(*word) for word in (("method", "piumr"), ("groups", ""), ("look", "")))
     return Experiment(method, overrides, fixed, groups, look)
 

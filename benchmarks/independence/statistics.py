@@ -1,14 +1,15 @@
 """What the results say: figures over seeds, persons one by one, and a paired test against plain training.
 
 Seeds of one person are not independent, and neither are the clips of one person. So a person's accuracy is averaged
-over the seeds first, and the test (Wilcoxon's signed ranks) and the interval (percentile bootstrap) are over persons.
-A person who is tested by two protocols of one data set counts once, with the mean of the two differences.
+over the seeds that both experiments have first, and the test (Wilcoxon's signed ranks) and the interval (percentile
+bootstrap) are over persons. A person who is tested by two protocols of one data set counts once, with the mean of the
+two differences.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,10 +108,7 @@ def differences(
 ) -> dict[tuple[str, str], float]:
     """Gain of every person (data set, name) over the baseline, mean over seeds and then over a set's tasks, points."""
     gains: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for task in tasks:
-        ours, plain = found.get((task, experiment)), found.get((task, baseline))
-        if ours is None or plain is None:
-            continue
+    for task, ours, plain in _paired(found, experiment, baseline, tasks):
         ours_means, plain_means = person_means(ours), person_means(plain)
         for name, accuracy in ours_means.items():
             gains[TASKS[task].dataset, name].append(accuracy - plain_means[name])
@@ -126,10 +124,8 @@ def compare(
     if len(gains) < 2:
         return None
     worst = [
-        np.mean([f.worst for f in found[task, experiment].values()])
-        - np.mean([f.worst for f in found[task, baseline].values()])
-        for task in tasks
-        if (task, experiment) in found and (task, baseline) in found
+        np.mean([ours[seed].worst - plain[seed].worst for seed in ours])
+        for _, ours, plain in _paired(found, experiment, baseline, tasks)
     ]
     low = high = float(gains[0])
     if np.ptp(gains) > 0:
@@ -137,6 +133,16 @@ def compare(
         low, high = (float(end) for end in drawn.confidence_interval)
     p = float(scipy.stats.wilcoxon(gains).pvalue) if gains.any() else 1.0
     return Comparison(len(gains), float(gains.mean()), low, high, p, float(np.mean(worst)))
+
+
+def _paired(
+    found: dict[Cell, dict[int, Figures]], experiment: str, baseline: str, tasks: Sequence[str]
+) -> Iterator[tuple[str, dict[int, Figures], dict[int, Figures]]]:
+    """Tasks with the figures of both experiments, of the seeds that both have: a seed's luck is then in both."""
+    for task in tasks:
+        ours, plain = found.get((task, experiment), {}), found.get((task, baseline), {})
+        if seeds := sorted(ours.keys() & plain.keys()):
+            yield task, {seed: ours[seed] for seed in seeds}, {seed: plain[seed] for seed in seeds}
 
 
 def table(found: dict[Cell, dict[int, Figures]]) -> str:
@@ -163,12 +169,12 @@ def comparison_table(found: dict[Cell, dict[int, Figures]], baseline: str = BASE
     ]
     pools = [real, *([task] for task in tasks)]
     for experiment in experiments:
+        printed = []
         for pool in pools:
-            if pool is not real and real == pool:
-                continue  # the same line again
-            shared = [task for task in pool if (task, experiment) in found and (task, baseline) in found]
+            shared = [task for task, *_ in _paired(found, experiment, baseline, pool)]
             compared = compare(found, experiment, baseline, shared)
-            if compared is not None:
+            if compared is not None and shared not in printed:
+                printed.append(shared)
                 c = compared
                 lines.append(
                     f"| {experiment} | {', '.join(shared)} | {c.persons} | {c.difference:+.2f} ({c.low:+.2f} to "

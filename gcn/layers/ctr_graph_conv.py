@@ -127,6 +127,7 @@ def refined_sum(
         topology = torch.bmm(refine[k].expand(N, C, narrow), correlation).reshape(N, C, V, V)
         topology += base[k].to(topology.dtype)
         left, right = F.conv2d(x, weight, bias).reshape(N * C, T, V), topology.reshape(N * C, V, V)
-        h = torch.bmm(left, right) if h is None else h.baddbmm_(left, right)  # adding to a copy costs the copy
+        # in place: adding to a copy costs the copy; autocast does not see it, and what is around may be float32
+        h = torch.bmm(left, right) if h is None else h.to(left.dtype).baddbmm_(left, right)
     assert h is not None
     return h.reshape(N, C, T, V)

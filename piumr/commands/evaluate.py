@@ -86,6 +86,8 @@ def evaluate(
     options = {**named, "protocol": protocol, "fold": fold, "layout": layout}
     given = {name: value for name, value in options.items() if value not in (None, "")}
     if submission is not None:
+        if out is not None:
+            raise PiumrError("Expected either `out`, for figures, or `submission`, but got both.")
         check_out(submission, predictions, "submission")
         return _submit(runs, predictions, given, submission)
     if runs:
@@ -133,6 +135,7 @@ def _score_files(files: list[Path], given: dict[str, Any], out: Path | None) -> 
         declaration, table = load_table(DataConfig(**{**given, "fold": given.get("fold", 1)}))
         scored = score_declared(files, declaration, table, given.get("protocol", ""), given.get("fold"))
     else:
+        _refuse(given, ("data", "protocol", "fold", "layout"), "a set (--dataset, --poses or --labels)")
         scored = score_alone(files)
     _show(scored)
     if out is not None:
@@ -141,12 +144,9 @@ def _score_files(files: list[Path], given: dict[str, Any], out: Path | None) -> 
 
 
 def _submit(runs: Sequence[Path], files: Sequence[Path], given: dict[str, Any], out: Path) -> int:
-    ignored = [f"--{name}" for name in ("protocol", "fold") if name in given]
-    if ignored:
-        raise PiumrError(
-            "Expected the clips of a submission to be those of a list (--data, --labels), but got "
-            f"{' and '.join(ignored)}."
-        )
+    _refuse(given, ("protocol", "fold"), "figures: the clips of a submission are those of a list (--data, --labels)")
+    if not runs:
+        _refuse(given, ("poses", "layout"), "run folders")
     if runs:
         declaration, clips = submit_runs(runs, given, out)
     else:
@@ -156,6 +156,13 @@ def _submit(runs: Sequence[Path], files: Sequence[Path], given: dict[str, Any], 
     if declaration.name == MA52 and clips != TEST_CLIPS:
         console.print(f"Note: the test set of MA-52 has {TEST_CLIPS} clips, not {clips}.")
     return 0
+
+
+def _refuse(given: dict[str, Any], names: Sequence[str], needed: str) -> None:
+    """Refuse options that would have no effect."""
+    ignored = [f"--{name}" for name in names if name in given]
+    if ignored:
+        raise PiumrError(f"Expected {' and '.join(ignored)} with {needed}, but got it without.")
 
 
 def _folder(runs: Sequence[Path], given: dict[str, Any]) -> Path:

@@ -109,6 +109,7 @@ def _train(options: dict[str, Any], resume: bool) -> Run:
     if limit is not None and limit <= timedelta():
         raise PiumrError(f"Expected `time_limit` to be longer than no time, but got {limit}.")
     data, config = _pick(DataConfig, options), _pick(TrainConfig, options)
+    _refuse_without_effect(config, options["select"], patience)
     select, out, overwrite = options["select"], options["out"], options["overwrite"]
     check_launch(config)
     if not is_first_process(config):
@@ -130,6 +131,19 @@ def _train(options: dict[str, Any], resume: bool) -> Run:
             f"out of memory: lower --optim.batch_size (it is {config.optim.batch_size}) or --model.frames "
             f"({model.frames}), or choose a smaller --model.backbone ({model.backbone}) or --layout"
         ) from None
+
+
+def _refuse_without_effect(config: TrainConfig, select: str, patience: int) -> None:
+    """Refuse options that would change nothing: somebody means something by them."""
+    needed = {
+        "--patience": (patience and select != "persons", "--select persons"),
+        "--init_rate": (config.init is None and config.init_rate != TrainConfig.init_rate, "--init"),
+        "--model.tfam_options": (bool(config.model.tfam_options) and not config.with_tfam, "--method tfam or piumr"),
+        "--terms.rival_options": (bool(config.terms.rival_options) and not config.with_rival, "the method of a rival"),
+    }
+    for name, (given, with_what) in needed.items():
+        if given:
+            raise PiumrError(f"Expected {name} with {with_what}, but got it without.")
 
 
 def _options_of(folder: Path, given: dict[str, Any]) -> dict[str, Any]:

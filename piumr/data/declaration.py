@@ -47,7 +47,6 @@ Every set can also be split by the protocols of :data:`piumr.data.protocols.GENE
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 import tomllib
@@ -61,6 +60,7 @@ from piumr.data.formats import FORMATS, Format
 from piumr.data.formats.pose_cache import PoseCache
 from piumr.data.labels import MAX_DIGITS
 from piumr.data.protocols import GENERIC, KINDS, Protocol
+from piumr.data.text_files import read_rows, read_text
 from piumr.data.toml_table import choose, from_table, wrong
 from piumr.errors import PiumrError
 from piumr.layouts import Layout, get_layout
@@ -271,7 +271,7 @@ def load_declaration(dataset: str | Path) -> Declaration:
         PiumrError: if there is none or it is wrong; the message says file, key, what was expected and what came.
     """
     file = find_declaration(dataset)
-    text = _read_text(file)
+    text = read_text(file, MAX_BYTES)
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError also for thousands of digits, the other for brackets
@@ -350,42 +350,22 @@ def _classes(
     path = file.parent / table.classes
     if Path(table.classes).name != table.classes or not path.is_file():
         raise wrong(file, "classes", "the name of a csv file beside it", table.classes)
-    rows = _read_csv(path)
-    columns = list(rows[0]) if rows else []
-    for column in ("id", "name", *([table.coarse] if table.coarse else [])):
-        if column not in columns:
-            raise PiumrError(
-                f"{path}: expected a column `{column}`, but got the columns {', '.join(columns) or 'none'}."
-            )
-    for index, row in enumerate(rows):
+    rows = read_rows(path, MAX_BYTES, ("id", "name", *([table.coarse] if table.coarse else [])))
+    if not rows:
+        raise PiumrError(f"{path}: expected a line for every class, but got none.")
+    for index, (line, row) in enumerate(rows):
         if row["id"] != str(index) or not row["name"] or (table.coarse and not row[table.coarse]):
             raise PiumrError(
-                f"{path}: expected line {index + 2} to be class {index} with no field empty, but got "
-                f"{','.join(str(value) for value in row.values())!r}."
+                f"{path}: expected line {line} to be class {index} with no field empty, but got "
+                f"{','.join(row.values())!r}."
             )
-    names = tuple(row["name"] for row in rows)
+    names = tuple(row["name"] for _, row in rows)
     if len(set(names)) != len(names):
         raise PiumrError(f"{path}: expected unique class names, but got one twice.")
     if not table.coarse:
         return names, None, None
-    coarse_names = tuple(dict.fromkeys(row[table.coarse] for row in rows))
-    return names, tuple(coarse_names.index(row[table.coarse]) for row in rows), coarse_names
-
-
-def _read_text(path: Path) -> str:
-    if path.stat().st_size > MAX_BYTES:
-        raise PiumrError(f"{path}: expected at most {MAX_BYTES} bytes, but got {path.stat().st_size}.")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PiumrError(f"{path}: expected a readable UTF-8 text file, but got: {error}.") from None
-
-
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    try:
-        return list(csv.DictReader(_read_text(path).splitlines()))
-    except csv.Error as error:
-        raise PiumrError(f"{path}: expected a csv file, but got: {error}.") from None
+    coarse_names = tuple(dict.fromkeys(row[table.coarse] for _, row in rows))
+    return names, tuple(coarse_names.index(row[table.coarse]) for _, row in rows), coarse_names
 
 
 def _check_pattern(pattern: str, group: str) -> None:

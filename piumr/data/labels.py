@@ -7,7 +7,6 @@ relative path, with or without suffix, else, where no folder is given, by a stem
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -20,6 +19,7 @@ import numpy as np
 
 from piumr.data.clips import ClipTable
 from piumr.data.names import how_names_differ
+from piumr.data.text_files import read_rows, read_text
 from piumr.errors import PiumrError
 from pose_extract import discovery
 
@@ -101,17 +101,14 @@ def read_labels(file: Path) -> dict[str, Label]:
     """Labels by clip, as written in a label file: ``.csv`` with a header, else one ``name label`` per line.
 
     Raises:
-        PiumrError: if the file is missing, unreadable, too large, lacks a column, has an empty field or contradicts
-            itself; the message gives the line.
+        PiumrError: if the file is missing, unreadable, too large, lacks a column or has one twice, has an empty or a
+            surplus field or contradicts itself; the message gives the line.
     """
     rows = _csv_rows(file) if file.suffix.lower() == ".csv" else _list_rows(file)
     labels: dict[str, Label] = {}
-    try:
-        for line, clip, label in rows:
-            if labels.setdefault(clip, label) != label:
-                raise PiumrError(f"{file}, line {line}: expected one label for clip {clip!r}, but got another before.")
-    except csv.Error as error:
-        raise PiumrError(f"{file}: expected a csv file, but got: {error}.") from None
+    for line, clip, label in rows:
+        if labels.setdefault(clip, label) != label:
+            raise PiumrError(f"{file}, line {line}: expected one label for clip {clip!r}, but got another before.")
     if not labels:
         raise PiumrError(f"{file}: expected labels, but got none; write {EXAMPLE}.")
     return labels
@@ -283,24 +280,16 @@ def _table(declaration: Declaration, labels: Mapping[str, Label], class_names: t
 
 
 def _csv_rows(file: Path) -> Iterable[tuple[int, str, Label]]:
-    reader = csv.DictReader(_read_text(file).splitlines(), skipinitialspace=True)
-    columns = reader.fieldnames or []
-    for column in ("clip", "label"):
-        if column not in columns:
-            raise PiumrError(
-                f"{file}: expected a first line with the columns clip,label or clip,label,person, but got "
-                f"{','.join(columns) or 'nothing'!r}."
-            )
-    for row in reader:
-        clip, text, person = (_clean(row.get(key)) for key in ("clip", "label", "person"))
-        if not clip or not text or ("person" in columns and not person):
-            raise PiumrError(f"{file}, line {reader.line_num}: expected no empty field, but got one.")
-        others = {name: _clean(row[name]) for name in columns if name not in ("clip", "label", "person")}
-        yield reader.line_num, _path(clip), Label(text, person or None, columns=others, key=_path(clip))
+    for line, row in read_rows(file, MAX_BYTES, ("clip", "label")):
+        if not row["clip"] or not row["label"] or row.get("person") == "":
+            raise PiumrError(f"{file}, line {line}: expected no empty field, but got one.")
+        others = {name: text for name, text in row.items() if name not in ("clip", "label", "person")}
+        clip = _path(row["clip"])
+        yield line, clip, Label(row["label"], row.get("person"), columns=others, key=clip)
 
 
 def _list_rows(file: Path, split: str | None = None) -> Iterable[tuple[int, str, Label]]:
-    for number, line in enumerate(_read_text(file).splitlines(), start=1):
+    for number, line in enumerate(read_text(file, MAX_BYTES).splitlines(), start=1):
         if not line.strip():
             continue
         fields = line.rsplit(maxsplit=1)
@@ -359,21 +348,8 @@ def _path(text: str) -> str:
     return str(PurePosixPath(text.strip().replace("\\", "/")))
 
 
-def _clean(value: str | None) -> str:
-    return (value or "").strip()
-
-
 def _all_numbers(names: Iterable[str]) -> bool:
     return all(name.isdecimal() for name in names)
-
-
-def _read_text(file: Path) -> str:
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise PiumrError(f"{file}: expected at most {MAX_BYTES} bytes, but got {file.stat().st_size}.")
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PiumrError(f"{file}: expected a readable UTF-8 label file, but got: {error}.") from None
 
 
 def _few(names: Sequence[str], limit: int = 3) -> str:

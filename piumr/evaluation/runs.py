@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from piumr import predictions
 from piumr.checkpoint import load_checkpoint
 from piumr.data.declaration import load_declaration
 from piumr.data.formats import PoseCache
@@ -38,6 +39,7 @@ class TrainedRun:
         tested: names of the clips it was tested on after training; empty without ``predictions.csv``.
         history: one row an epoch; empty without ``history.csv``.
         inherited: names of clips of its set that the run it started from was trained on.
+        trained: names of the clips it was trained on; None where an earlier version did not record them.
     """
 
     folder: Path
@@ -47,6 +49,12 @@ class TrainedRun:
     tested: frozenset[str]
     history: tuple[dict[str, float], ...]
     inherited: frozenset[str] = frozenset()
+    trained: frozenset[str] | None = None
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Names of all clips that it is known to have been trained or tested on."""
+        return self.tested | (self.trained or frozenset())
 
     @property
     def name(self) -> str:
@@ -96,14 +104,16 @@ def load_run(folder: Path) -> TrainedRun:
             data = replace(data, poses=data.pose_folder)
         elif not data.is_synthetic:
             data = replace(data, dataset=SYNTHETIC)
+    record = _record(folder / "run.json")
     return TrainedRun(
         folder=folder,
         net=net,
         card=card,
         data=data,
-        tested=frozenset(row["clip"] or "" for row in _rows(folder / "predictions.csv", "clip")),
+        tested=_clips(folder / "predictions.csv"),
         history=tuple(_numbers(row, folder / "history.csv") for row in _rows(folder / "history.csv", "epoch")),
-        inherited=_inherited(folder / "run.json"),
+        inherited=record.get("inherited", frozenset()),
+        trained=record.get("trained"),
     )
 
 
@@ -124,13 +134,32 @@ def _data(path: Path) -> DataConfig | None:
     return DataConfig(**values)
 
 
-def _inherited(path: Path) -> frozenset[str]:
-    """What ``run.json`` says of clips seen before the training; none if there is no such file."""
+def _record(path: Path) -> dict[str, frozenset[str]]:
+    """Which clips ``run.json`` says were trained on, and which were before the training; none without that file."""
     try:
         record: Any = json.loads(_text(path)) if path.is_file() else {}
-        return frozenset(map(str, record.get("inherited", ())))
+        return {name: frozenset(map(str, record[name])) for name in ("trained", "inherited") if name in record}
     except (AttributeError, TypeError, ValueError, RecursionError):
         raise PiumrError(f"{path}: expected the record of a run, but it cannot be read.") from None
+
+
+def _clips(path: Path) -> frozenset[str]:
+    """The clips of a file of predictions, read line by line: it holds a number for each clip and class."""
+    if not path.is_file():
+        return frozenset()
+    try:
+        if path.stat().st_size > predictions.MAX_BYTES:
+            raise PiumrError(f"{path}: expected at most {predictions.MAX_BYTES} bytes, but got {path.stat().st_size}.")
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(file)
+            names = next(reader, ["nothing"])
+            if "clip" not in names:
+                raise PiumrError(f"{path}: expected a column `clip`, but got {', '.join(names)}.")
+            return frozenset(row[names.index("clip")] for row in reader if len(row) == len(names))
+    except csv.Error as error:
+        raise PiumrError(f"{path}: expected a csv file, but got: {error}.") from None
+    except OSError as error:
+        raise PiumrError(f"{path}: expected a readable file, but got: {error}.") from None
 
 
 def _rows(path: Path, column: str) -> list[dict[str, str | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,8 +23,8 @@ from piumr.inference.model_card import ModelCard
 from piumr.layouts import Layout
 from piumr.layouts.mapping import find_mapping
 
-SEEN = 0.5
-"""Share of a run's own test clips, by name, that make a set the one it was trained on."""
+SHARED = 0.5
+"""Share of the clips of a set, or of those of a run, that both have by name where the set is the run's own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,16 +133,10 @@ def choose_clips(run: TrainedRun, declaration: Declaration, table: ClipTable, gi
     if trained is None:
         split = replace(split, train=np.array([], dtype=np.int64), person_disjoint=False, note="")
         return Chosen(split, name, len(splits), own, (_of_another_set(run, declaration),))
-    train = _trained(trained, declaration, table)
-    notes = [declaration.person.note] if declaration.person else []
-    if len(train) != run.card.summary.get("train_clips", len(train)):
-        notes.append(
-            f"The set has changed since {run.name} was trained: {len(train)} training clips now, "
-            f"{run.card.summary['train_clips']} then. Which clips it has seen is not certain."
-        )
-    if same and fold == trained.fold and not run.inherited:
+    seen, changed = clips_seen(run, declaration, table), _changed(run, declaration, table)
+    notes = [note for note in (declaration.person.note if declaration.person else "", changed) if note]
+    if same and fold == trained.fold and not run.inherited and not changed:
         return Chosen(split, name, len(splits), own, (*notes, split.note))
-    seen = np.union1d(train, _inherited(run, table))
     compared = taught_before(table, split, seen, run.name)
     return Chosen(compared, name, len(splits), own, (*notes, compared.note))
 
@@ -149,15 +144,44 @@ def choose_clips(run: TrainedRun, declaration: Declaration, table: ClipTable, gi
 def clips_seen(run: TrainedRun, declaration: Declaration, table: ClipTable) -> np.ndarray:
     """The clips of a set that a run was trained on, or a run that it started from: int64 indices, ascending.
 
-    Where the set no longer has the run's protocol, all clips that did not test it.
+    By what the run recorded; of a run that recorded nothing by its protocol, and where the set no longer has that, all
+    clips that did not test it.
     """
     if run.data is None or not is_own(run, table):
-        return _inherited(run, table)
+        return _named(run.inherited, table)
+    if run.trained is not None:
+        return _named(run.trained | run.inherited, table)
     try:
         train = _trained(run.data, declaration, table)
     except PiumrError:
         train = np.flatnonzero([name not in run.tested for name in table.names])
-    return np.union1d(train, _inherited(run, table))
+    return np.union1d(train, _named(run.inherited, table))
+
+
+def _changed(run: TrainedRun, declaration: Declaration, table: ClipTable) -> str:
+    """A sentence where a run's protocol no longer gives the clips that it was trained on; else an empty one."""
+    assert run.data is not None
+    try:
+        train = _trained(run.data, declaration, table)
+    except PiumrError:
+        if run.trained is None:
+            raise
+        train = np.array([], dtype=np.int64)
+    before = run.card.summary.get("train_clips")
+    if run.trained is not None:
+        if {table.names[index] for index in train} == run.trained:
+            return ""
+        there = len(_named(run.trained, table))
+        return (
+            f"The set, its persons or its protocol have changed since {run.name} was trained: of its "
+            f"{len(run.trained)} training clips {there} are there by name, and what is said of it goes by those."
+        )
+    if before is None or len(train) == before:
+        return ""
+    return (
+        f"The set has changed since {run.name} was trained: {len(train)} training clips now, {before} then. Which "
+        "clips it has seen is not certain."
+    )
 
 
 def taught_before(table: ClipTable, split: Split, seen: np.ndarray, run: str) -> Split:
@@ -183,13 +207,25 @@ def _trained(data: DataConfig, declaration: Declaration, table: ClipTable) -> np
     return splits[min(data.fold, len(splits)) - 1].train
 
 
-def _inherited(run: TrainedRun, table: ClipTable) -> np.ndarray:
-    return np.flatnonzero([name in run.inherited for name in table.names])
+def _named(names: frozenset[str], table: ClipTable) -> np.ndarray:
+    """Indices of the clips of these names.
+
+    A clip whose folder has changed is still found, by the last part of its name, where that is one clip's in the set
+    and one clip's of those asked for.
+    """
+    lasts, wanted = Counter(map(_last, table.names)), Counter(map(_last, names))
+    alone = {last for last, count in wanted.items() if count == 1 and lasts[last] == 1}
+    return np.flatnonzero([name in names or _last(name) in alone for name in table.names])
+
+
+def _last(name: str) -> str:
+    return name.rsplit("/", 1)[-1]
 
 
 def is_own(run: TrainedRun, table: ClipTable) -> bool:
-    """Whether a set is the one that the run was trained on: most of its test clips are there, by name."""
-    return len(run.tested & set(table.names)) >= SEEN * max(len(run.tested), 1)
+    """Whether a set is the one that the run was trained on, or a part of it: most clips of either are the other's."""
+    shared = len(_named(run.known, table))
+    return shared > 0 and shared >= SHARED * min(len(run.known), len(table))
 
 
 def match_classes(card: ModelCard, table: ClipTable, test: np.ndarray) -> tuple[ClipTable, list[int], str]:

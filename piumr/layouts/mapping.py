@@ -1,7 +1,7 @@
 """From one layout's joints to another's, where they correspond: a model of one is fed with skeletons of the other.
 
-Joints correspond by name. A few that differ are derived: a neck is the mean of the shoulders, a middle hip that of the
-hips. A joint without a counterpart is missing, as one that an estimator did not find.
+Joints correspond by name. A few that differ are derived: a middle hip is the mean of the hips, Kinect v2's spine_base
+is Kinect v1's hip_center. A joint without a counterpart is missing, as one that an estimator did not find.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ from piumr.layouts.layout import Layout
 SHARE = 2 / 3
 """Smallest share of the joints with a counterpart: a model that misses more sees little of what it was trained on."""
 
-DERIVED: dict[str, tuple[str, ...]] = {
-    "neck": ("left_shoulder", "right_shoulder"),
-    "mid_hip": ("left_hip", "right_hip"),
-    **{f"{side}_big_toe": (f"{side}_foot_index",) for side in ("left", "right")},
-    **{f"{side}_foot_index": (f"{side}_big_toe",) for side in ("left", "right")},
-    **{f"{side}_hand_wrist": (f"{side}_wrist",) for side in ("left", "right")},
+RENAMED = (
+    *(("spine_base", "hip_center"), ("spine_mid", "spine"), ("spine_shoulder", "shoulder_center")),  # Kinect v2, v1
+    *((f"{side}_big_toe", f"{side}_foot_index") for side in ("left", "right")),
+)
+"""Pairs of names of the same place of the body: each stands for the other."""
+
+DERIVED: dict[str, tuple[tuple[str, ...], ...]] = {
+    # Kinect v1's shoulder_center is above the shoulders, so a neck between these would be below it
+    "neck": (("shoulder_center", "head"), ("left_shoulder", "right_shoulder")),
+    "mid_hip": (("left_hip", "right_hip"),),
+    **{f"{side}_hand_wrist": ((f"{side}_wrist",),) for side in ("left", "right")},
+    **{name: ((other,),) for pair in RENAMED for name, other in (pair, pair[::-1])},
 }
-"""Joints that are the mean of others where the source has none of that name."""
+"""Where the source has no joint of that name: the joints it is the mean of, the first group that the source has."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,5 @@ def find_mapping(source: Sequence[str], target: Layout, share: float = SHARE) ->
 
 
 def _sources(name: str, index: dict[str, int]) -> tuple[int, ...]:
-    if name in index:
-        return (index[name],)
-    parts = DERIVED.get(name, ())
-    return tuple(index[part] for part in parts) if all(part in index for part in parts) else ()
+    groups = ((name,), *DERIVED.get(name, ()))
+    return next((tuple(index[part] for part in group) for group in groups if index.keys() >= set(group)), ())

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from piumr.errors import PiumrError
+from piumr.tfam.precision import full
 
 
 class FocalLoss(nn.Module):
@@ -26,5 +27,6 @@ class FocalLoss(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss (N,) of each clip from logits (N, K) and targets (N,) int64."""
-        log_true = F.log_softmax(logits, dim=1).gather(1, targets.unsqueeze(1)).squeeze(1)
+        # autocast leaves this in half precision on a CPU, where 1 - p is mostly rounding
+        log_true = F.log_softmax(full(logits), dim=1).gather(1, targets.unsqueeze(1)).squeeze(1)
         return -((1 - log_true.exp()) ** self.gamma) * log_true

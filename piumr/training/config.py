@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from piumr.data.augment import Augmentation
 from piumr.errors import PiumrError
@@ -51,14 +51,13 @@ class OptimConfig:
         Raises:
             PiumrError: if a number is out of its range.
         """
-        for name, low in (("epochs", 1), ("batch_size", 1), ("warmup_epochs", 0), ("ema_epochs", 0)):
-            if getattr(self, name) < low:
-                raise PiumrError(f"Expected `{name}` to be at least {low}, but got {getattr(self, name)}.")
-        if not self.learning_rate > 0 or not self.gradient_clip > 0 or self.weight_decay < 0:
-            raise PiumrError(
-                "Expected `learning_rate` and `gradient_clip` to be positive and `weight_decay` not negative, but got "
-                f"{self.learning_rate}, {self.gradient_clip} and {self.weight_decay}."
-            )
+        lowest = {"epochs": 1, "batch_size": 1, "warmup_epochs": 0, "ema_epochs": 0, "weight_decay": 0}
+        for name, low in lowest.items():
+            if not low <= getattr(self, name) < math.inf:
+                raise PiumrError(f"Expected `{name}` to be finite and at least {low}, but got {getattr(self, name)}.")
+        for name in ("learning_rate", "gradient_clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise PiumrError(f"Expected `{name}` to be finite and positive, but got {getattr(self, name)}.")
         if not 0 <= self.label_smoothing < 1:
             raise PiumrError(f"Expected `label_smoothing` to lie in 0..1, but got {self.label_smoothing}.")
 
@@ -145,11 +144,14 @@ class TrainConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        """Check the seed, the devices and how to start.
+        """Check the method, the seed, the devices and how to start.
 
         Raises:
-            PiumrError: if the seed is none that NumPy and torch both take, or a number is out of its range.
+            PiumrError: if there is no such method, the seed is none that NumPy and torch both take, or a number is out
+                of its range.
         """
+        if self.method not in get_args(Method):
+            raise PiumrError(f"Expected `method` to be one of {', '.join(get_args(Method))}, but got {self.method!r}.")
         if not 0 <= self.seed < 2**32:
             raise PiumrError(f"Expected `seed` to lie in 0..{2**32 - 1}, but got {self.seed}.")
         if (self.with_persons or self.method == "jtt") and self.processes > 1:
@@ -179,6 +181,11 @@ class TrainConfig:
     def with_girl(self) -> bool:
         """Whether the loss is GIRL."""
         return self.method in ("girl", "piumr")
+
+    @property
+    def with_rival(self) -> bool:
+        """Whether the method is one to compare with."""
+        return self.method not in ("erm", "tfam", "girl", "piumr")
 
     @property
     def with_persons(self) -> bool:

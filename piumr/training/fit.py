@@ -43,11 +43,13 @@ class Fit:
         net: the network with its last (averaged) weights, in evaluation mode.
         history: one row an epoch: ``epoch`` from 1, what the training module logs, and with GIRL ``group_risk_1`` ...
             at the epoch's end, NaN where a group has none yet.
-        complete: whether all epochs were trained; else time ran out or a callback stopped it, perhaps amid an epoch.
+        epochs: how many there were to train.
+        complete: whether all of them were trained; else time ran out or a callback stopped it, perhaps amid an epoch.
     """
 
     net: ActionNet
     history: list[dict[str, float]]
+    epochs: int
     complete: bool
 
 
@@ -123,7 +125,7 @@ def fit(
         net = make_net(store, config)
         net.load_state_dict(trained)
     complete = trainer.global_step >= epochs * trainer.num_training_batches
-    return Fit(net.to(store.device).eval(), history.rows, complete)
+    return Fit(net.to(store.device).eval(), history.rows, epochs, complete)
 
 
 def make_trainer(

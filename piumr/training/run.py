@@ -116,6 +116,12 @@ def train_run(
     _card(job, {})
     if select == "persons":
         inner_folds(job.clips, job.split.train, job.config.method)
+        known = np.intersect1d(job.inherited, job.split.train)
+        if len(known):
+            raise PiumrError(
+                f"Expected `select` last beside `init`, since {config.init} has learned {len(known)} of the "
+                f"{len(job.split.train)} training clips, whose persons would judge it as if they were new."
+            )
     record: dict[str, Any]
     if resume:
         assert out is not None
@@ -157,7 +163,7 @@ def train_run(
             callbacks=[] if limit is None else [limit],
         )
         leave_the_rest_to_the_first(config)
-        facts = _facts(job, record, outcome)
+        facts = _facts(job, outcome)
         facts |= {"parameters": parameters, "train_seconds": round(time.perf_counter() - started, 1)}
         return _finish(job, outcome, folder, facts)
     except KeyboardInterrupt:
@@ -197,13 +203,20 @@ def _load(data: DataConfig, config: TrainConfig) -> _Job:
     device = training_device(config)
     config = replace(config, augmentation=config.augmentation.for_set(clips))
     seen = np.array([], dtype=np.int64)
-    if config.init is not None and checkpoint_of(config.init).name == CHECKPOINT:
+    if config.init is not None and _in_a_run(checkpoint_of(config.init)):
         before = load_run(checkpoint_of(config.init).parent)
         seen = clips_seen(before, declaration, clips.table)
         split = splits[data.fold - 1]
         judged = taught_before(clips.table, split, np.union1d(seen, split.train), f"this run or {before.name}")
         splits[data.fold - 1] = replace(split, person_disjoint=judged.person_disjoint, note=judged.note)
+    elif config.init is not None:
+        note = f"What {config.init} was trained on is not known: it lies in no run folder."
+        splits[data.fold - 1] = replace(splits[data.fold - 1], person_disjoint=False, note=note)
     return _Job(declaration, clips, store.to(device), splits, data, config, seen)
+
+
+def _in_a_run(checkpoint: Path) -> bool:
+    return checkpoint.name == CHECKPOINT and (checkpoint.parent / CONFIG).is_file()
 
 
 def _record(job: _Job, digest: str) -> dict[str, Any]:
@@ -219,6 +232,7 @@ def _record(job: _Job, digest: str) -> dict[str, Any]:
             "train": len(split.train),
             "test": len(split.test),
         },
+        "trained": [job.clips.names[index] for index in split.train],
         "inherited": [job.clips.names[index] for index in job.inherited],
         "versions": versions(),
         "git": git_state(),
@@ -227,9 +241,9 @@ def _record(job: _Job, digest: str) -> dict[str, Any]:
     }
 
 
-def _facts(job: _Job, record: dict[str, Any], outcome: Fit) -> dict[str, Any]:
+def _facts(job: _Job, outcome: Fit) -> dict[str, Any]:
     """What ``metrics.json`` says beside the figures."""
-    epochs, split = record["epochs"], job.split
+    epochs, split = outcome.epochs, job.split
     stopped = None if outcome.complete else f"the time limit ended it in epoch {len(outcome.history)} of {epochs}"
     return {
         "dataset": job.declaration.name,

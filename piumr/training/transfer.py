@@ -213,10 +213,9 @@ def _note(
     """What was taken over, what is new, what is frozen."""
     scalars = {name: parameter.numel() for name, parameter in net.named_parameters()}
     taken = sum(count for name, count in scalars.items() if name in state)
-    parts = [
-        f"Starting from {config.init} ({card.summary.get('dataset', 'unknown set')}, {len(card.class_names)} classes, "
-        f"{card.layout.name}): {100 * taken / sum(scalars.values()):.1f} % of the weights taken over"
-    ]
+    origin = f"{card.summary.get('dataset', 'unknown set')}, {len(card.class_names)} classes, {card.layout.name}"
+    share = 100 * taken / sum(scalars.values())
+    parts = [f"Starting from {config.init} ({net.config.backbone}, {origin}): {share:.1f} % of the weights taken over"]
     if card.layout != layout:
         parts.append(f"graphs mapped to {layout.name}, {mapped} of {len(layout)} joints")
     new = list(dict.fromkeys(_part(name) for name in scalars if name not in state))

@@ -17,9 +17,10 @@ def test_a_wrong_override_and_a_missing_set_are_one_line(monkeypatch, capsys, tm
     code, said = call(monkeypatch, capsys, "--out", out, "--tasks", "utd")
     assert (code, said.err.count("\n")) == (2, 1)
     assert "--data" in said.err
-    code, said = call(monkeypatch, capsys, "--out", out, "--set", "erm", "seed=1")
-    assert code == 2
-    assert "new name" in said.err
+    for words, line in ((["erm", "method=erm"], "new name"), (["mine", "seed=1"], "--first-seed")):
+        code, said = call(monkeypatch, capsys, "--out", out, "--set", *words)
+        assert code == 2
+        assert line in said.err
 
 
 def test_there_is_no_table_without_results(monkeypatch, capsys, tmp_path):

@@ -88,6 +88,23 @@ def test_rounding_is_no_difference():
     assert compare(collect(rows), "piumr", "erm", ["utd"]).p == 1
 
 
+def test_only_seeds_that_both_have_are_compared():
+    rows = [make_row("utd", "erm", seed, {"a": 10, "b": 14 + 2 * seed}) for seed in (0, 1, 2)]
+    rows += [make_row("utd", "piumr", seed, {"a": 12, "b": 16}) for seed in (0, 7)]
+    found = compare(collect(rows), "piumr", "erm", ["utd"])
+    assert (found.difference, found.worst) == (10, 10)  # of seed 0: two clips of twenty for either person
+    strangers = [make_row("utd", "piumr", 7, {"a": 12, "b": 16})]
+    assert compare(collect([*rows[:3], *strangers]), "piumr", "erm", ["utd"]) is None
+
+
+def test_no_comparison_is_printed_twice():
+    rows = [make_row(task, "erm", 0, {"a": 10, "b": 14}) for task in ("utd", "msr")]
+    rows += [make_row("utd", "piumr", 0, {"a": 12, "b": 16}), make_row("utd", "tfam", 0, {"a": 12, "b": 16})]
+    rows += [make_row("msr", "tfam", 0, {"a": 12, "b": 16})]
+    lines = comparison_table(collect(rows)).splitlines()[2:]
+    assert [line.split("|")[2].strip() for line in lines] == ["utd", "utd, msr", "utd", "msr"]
+
+
 def test_there_is_no_comparison_without_the_baseline():
     found = collect([make_row("utd", "piumr", 0, {"a": 10, "b": 12})])
     assert compare(found, "piumr", "erm", ["utd"]) is None
@@ -102,6 +119,6 @@ def test_tables_name_tasks_experiments_and_persons():
     assert "| utd | erm | 2 | 62.5 ± 2.5 |" in table(found)
     assert "| utd | piumr | 1 | 80.0 |" in table(found)
     pooled, *single = comparison_table(found).splitlines()[2:]
-    assert pooled.startswith("| piumr | utd | 2 | +17.50")  # synthetic persons are not among the real ones
+    assert pooled.startswith("| piumr | utd | 2 | +20.00")  # synthetic persons are not among the real ones
     assert [line.split("|")[2].strip() for line in single] == ["synthetic"]
     assert person_table(found, "utd").splitlines()[2:] == ["| a | 50.0 | 80.0 |", "| b | 75.0 | 80.0 |"]

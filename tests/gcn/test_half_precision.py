@@ -9,6 +9,18 @@ SMALL = {"channels": (16, 32), "depths": (2, 1), "strides": (1, 2)}
 
 
 @pytest.mark.parametrize("name", gcn.list_backbones())
+def test_a_deployed_network_runs_in_half_precision(name):
+    torch.manual_seed(0)
+    net = gcn.create_backbone(name, 3, 7, edges=[], parents=[0, 0, 1, 2, 1], **SMALL).eval().deploy()
+    x = torch.randn(4, 3, 16, 5)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        half = net(x)
+    full = net(x)
+    assert half.dtype == torch.bfloat16
+    assert torch.linalg.vector_norm(half.float() - full) < 0.05 * torch.linalg.vector_norm(full)
+
+
+@pytest.mark.parametrize("name", gcn.list_backbones())
 def test_gradients_of_half_precision_agree(name):
     gradients = []
     for half in (False, True):

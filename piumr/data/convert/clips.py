@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from piumr.layouts import Layout
+from piumr.preprocessing import VISIBILITY
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,11 @@ class Clip:
     def valid(self) -> np.ndarray:
         """Which joints are there, bool (T, V)."""
         return np.isfinite(self.joints).all(axis=2)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Which joints count as seen, bool (T, V): they are there, and in a picture not below ``VISIBILITY``."""
+        return self.valid if self.size is None else self.valid & (self.joints[..., 3] >= VISIBILITY)
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def _class_names(arrays: dict[str, np.ndarray], labels: np.ndarray | None, path:
     names = (
         tuple(str(name) for name in np.atleast_1d(arrays["class_names"]))
         if "class_names" in arrays
-        else tuple(str(i) for i in range(int(labels.max(initial=-1)) + 1))
+        else tuple(str(i) for i in range(int(labels.max()) + 1))
     )
     if labels.min() < 0 or labels.max() >= len(names):
         raise PiumrError(f"{path}: expected labels within 0..{len(names) - 1}, but got {labels.min()}..{labels.max()}.")

@@ -1,4 +1,8 @@
-"""The pickle of PYSKL and MMAction2, of a whole set; see :mod:`piumr.data.formats.pyskl`."""
+"""The pickle of PYSKL and MMAction2, of a whole set; see :mod:`piumr.data.formats.pyskl`.
+
+In a pickle a joint is seen if its score is positive, in our formats if its visibility is not below ``VISIBILITY``.
+Conversion keeps which joints are seen, and changes those numbers that would say otherwise.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from piumr.data.convert.clips import Clip, Collection
 from piumr.data.formats.pyskl import read_pickle
 from piumr.errors import PiumrError
 from piumr.layouts import Layout
+from piumr.preprocessing import VISIBILITY
 from pose_extract.atomic import atomic_write
 
 PROTOCOL = 4
@@ -19,6 +24,8 @@ PROTOCOL = 4
 
 def read_pyskl(path: Path, layout: Layout | None) -> Collection:
     """The clips of a pickle, each with its most prominent person.
+
+    Scores are visibilities, positive ones raised to ``VISIBILITY`` where they are below.
 
     Args:
         path: of the pickle; nothing in it is executed.
@@ -35,7 +42,7 @@ def read_pyskl(path: Path, layout: Layout | None) -> Collection:
         raise PiumrError(f"{path}: expected clips, but got none.")
     split_of = {name: split for split, names in by_split.items() for name in names}
     overlap = sum(map(len, by_split.values())) > len(split_of)
-    clips = []
+    clips, raised = [], False
     for entry in annotations:
         if entry.points.shape[1:] != (len(layout), annotations[0].points.shape[2]):
             raise PiumrError(
@@ -50,7 +57,9 @@ def read_pyskl(path: Path, layout: Layout | None) -> Collection:
             size = (entry.shape[1], entry.shape[0])
             depth = np.zeros((*entry.points.shape[:2], 1), dtype=np.float32)
             shares = (entry.points / np.array(size, dtype=np.float64)).astype(np.float32)
-            joints = np.concatenate([shares, depth, entry.scores[..., None]], axis=2)
+            visibility = np.maximum(entry.scores, np.float32(VISIBILITY))
+            raised |= bool((visibility > entry.scores)[entry.valid].any())
+            joints = np.concatenate([shares, depth, visibility[..., None]], axis=2)
         clips.append(
             Clip(
                 entry.name,
@@ -62,14 +71,20 @@ def read_pyskl(path: Path, layout: Layout | None) -> Collection:
         )
     labels = [entry.label for entry in annotations if entry.label is not None]
     class_names = tuple(str(i) for i in range(max(labels) + 1)) if labels else None
-    return Collection(tuple(clips), layout, class_names, ("splits, which overlap",) if overlap else ())
+    lost = {
+        "splits, which overlap": overlap,
+        f"scores below {VISIBILITY:g}, which are raised to it so that their joints stay seen": raised,
+    }
+    return Collection(tuple(clips), layout, class_names, tuple(what for what, there in lost.items() if there))
 
 
 def write_pyskl(collection: Collection, path: Path) -> list[str]:
     """Write a pickle of builtins and NumPy arrays, whole or not at all.
 
+    Scores are the visibilities, and 0 where these are below ``VISIBILITY``.
+
     Returns:
-        What it cannot carry.
+        What it cannot carry, and whether such visibilities became 0.
     """
     index = {name: i for i, name in enumerate(collection.class_names or ())}
     splits: dict[str, list[str]] = {}
@@ -88,18 +103,20 @@ def write_pyskl(collection: Collection, path: Path) -> list[str]:
         "class names": not numbers,
         **{f"column {name}": True for name in collection.columns},
     }
-    return [f"A PYSKL pickle carries no {', '.join(key for key, there in lost.items() if there)}."]
+    notes = [f"A PYSKL pickle carries no {', '.join(key for key, there in lost.items() if there)}."]
+    if any((clip.valid & ~clip.seen).any() for clip in collection.clips):
+        notes.append(f"Joints of visibility below {VISIBILITY:g} have score 0, so that they stay unseen.")
+    return notes
 
 
 def _annotation(clip: Clip, index: dict[str, int]) -> dict[str, object]:
-    valid, joints = clip.valid, np.nan_to_num(clip.joints)
+    joints = np.nan_to_num(clip.joints)
     entry: dict[str, object] = {"frame_dir": clip.name, "total_frames": len(joints)}
     if clip.label is not None:
         entry["label"] = index[clip.label]
     if clip.size is None:
         return entry | {"keypoint": joints[None]}
-    # seen with no confidence at all is still seen, while a score of 0 means missing
-    scores = np.where(valid, np.maximum(joints[..., 3], np.finfo(np.float32).tiny), 0).astype(np.float32)
+    scores = np.where(clip.seen, joints[..., 3], 0).astype(np.float32)
     points = (joints[..., :2] * np.array(clip.size, dtype=np.float64)).astype(np.float32)
     shape = (clip.size[1], clip.size[0])
     return entry | {

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import camera_points, joint_order, read_files, read_text
+from piumr.data.formats.packing import camera_points, joint_order, read_files
+from piumr.data.text_files import read_text
 from piumr.errors import PiumrError
 from piumr.preprocessing import Mask, Points
 

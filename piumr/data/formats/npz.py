@@ -2,7 +2,8 @@
 
 Keys: ``frames`` (sum T, V, C) with ``offsets`` (N + 1,), or arrays of clips of equal length (N, T, V, C); ``label``
 (N,) from 0; optionally ``subject`` (N,), ``class_names``, ``joint_names``, ``sample_id`` (N,), ``split`` (N,), and for
-landmarks in pictures of several sizes ``width`` and ``height`` (N,). Nothing is unpickled.
+landmarks in pictures of several sizes ``width`` and ``height`` (N,). Where a declaration has classes, ``class_names``
+are the same ones in any order, or their numbers. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Npz:
         if count < 1:
             raise PiumrError(f"{path}: expected at least one clip, but got none.")
         points, valid = self._points(parts, offsets, _sizes(arrays, count, path))
-        class_indices = _integers(arrays["label"], "label", path)
+        class_indices, class_names = _classes(declaration, arrays, path)
         names = _texts(arrays, "sample_id", count, path) or tuple(f"clip {i}" for i in range(count))
         try:
             return SkeletonSet(
@@ -91,7 +92,7 @@ class Npz:
                 names=names,
                 persons=_persons(declaration, arrays, names, path),
                 splits=_texts(arrays, "split", count, path),
-                class_names=_class_names(declaration, arrays, class_indices, path),
+                class_names=class_names,
                 layout=declaration.layout,
                 coarse=declaration.coarse,
                 coarse_names=declaration.coarse_names,
@@ -231,17 +232,34 @@ def _columns(arrays: dict[str, np.ndarray], count: int) -> dict[str, tuple[str, 
     }
 
 
-def _class_names(
-    declaration: Declaration, arrays: dict[str, np.ndarray], labels: np.ndarray, path: Path
-) -> tuple[str, ...]:
+def _classes(declaration: Declaration, arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class of each clip, int64 (N,), and the class names: the declared ones, else the container's, else numbers."""
+    labels = _integers(arrays["label"], "label", path)
     found = tuple(str(name) for name in np.atleast_1d(arrays["class_names"])) if "class_names" in arrays else None
     declared = declaration.class_names
-    if declared is not None and found is not None and len(declared) != len(found):
-        raise PiumrError(f"{path}: expected the {len(declared)} declared classes, but got {len(found)}.")
-    named = declared or found
-    if named:
-        return named
+    if declared is not None:
+        return labels if found is None else _renumbered(labels, found, declared, path), declared
+    if found:
+        return labels, found
     largest = int(labels.max(initial=-1))
     if largest > MAX_LABEL:
         raise PiumrError(f"{path}: expected labels up to {MAX_LABEL}, but got {largest}; number the classes from 0.")
-    return tuple(str(i) for i in range(largest + 1))
+    return labels, tuple(str(i) for i in range(largest + 1))
+
+
+def _renumbered(labels: np.ndarray, found: tuple[str, ...], declared: tuple[str, ...], path: Path) -> np.ndarray:
+    """Labels by the declared order of the classes, int64 (N,); the container has them in the order ``found``."""
+    numbers = tuple(str(i) for i in range(len(declared)))  # of a container that knows no names
+    if found in (declared, numbers):
+        return labels
+    if sorted(found) != sorted(declared):
+        absent = [name for name in declared if name not in found]
+        unknown = [name for name in found if name not in declared]
+        raise PiumrError(
+            f"{path}: expected the {len(declared)} declared classes, but got {len(found)} in `class_names`: "
+            f"{absent[:3]} are missing, {unknown[:3]} are not declared; correct them, or leave `class_names` out where "
+            "labels are numbered as declared."
+        )
+    if ((labels < 0) | (labels >= len(found))).any():
+        raise PiumrError(f"{path}: expected labels within 0..{len(found) - 1}, but got {labels.min()}..{labels.max()}.")
+    return np.array([declared.index(name) for name in found])[labels]

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import camera_points, read_files, read_text
+from piumr.data.formats.packing import camera_points, read_files
 from piumr.data.formats.people import Track, most_prominent, over_time
+from piumr.data.text_files import read_text
 from piumr.errors import PiumrError
 from piumr.layouts import Layout
 from piumr.preprocessing import Mask, Points

@@ -1,4 +1,4 @@
-"""OpenPose's JSON files (``--write_json``): a folder a clip, in it a file ``*_keypoints.json`` a frame.
+"""OpenPose's JSON files (``--write_json``): a folder a clip, in it a file ``clip_000000000012_keypoints.json`` a frame.
 
 Points are pixels (``--keypoint_scale 0``, OpenPose's default); with one that scales x and y differently, shapes would
 be distorted.
@@ -6,7 +6,9 @@ be distorted.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
+import string
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +49,9 @@ class OpenPoseJson:
 
     Joints are found by name: the layout may be any whose joints OpenPose gives, with 18 or 25 points of the body and
     with or without hands. Points with confidence 0, which OpenPose puts at (0, 0), are missing.
+
+    Frames are placed by the number in their file's name, from the first one; where a number is missing nobody is seen.
+    Numbers in steps, as with ``--frame_step``, are successive frames.
 
     **Of several people the most prominent one is taken**: people are followed from frame to frame by where they are,
     and the one with the highest sum of confidences over the clip is taken.
@@ -107,15 +112,42 @@ class OpenPoseJson:
 
 def _clip(files: list[Path], layout: Layout) -> tuple[Points, Mask]:
     """The most prominent person of a clip: pixels (T, V, 2) and their mask."""
-    if len(files) > MAX_FRAMES:
-        raise PiumrError(f"{files[0].parent}: expected at most {MAX_FRAMES} frames, but got {len(files)}.")
-    tracks = follow(_frame(file, layout) for file in files)
+    frames = _by_time(files)
+    length = max(frames) + 1
+    if length > MAX_FRAMES:
+        raise PiumrError(
+            f"{files[0].parent}: expected at most {MAX_FRAMES} frames, but got {length} by the numbers in their names."
+        )
+    nobody = np.zeros((0, len(layout), 3), dtype=np.float32)
+    tracks = follow(_frame(frames[t], layout) if t in frames else nobody for t in range(length))
     if not tracks:
-        return np.zeros((len(files), len(layout), 2), np.float32), np.zeros((len(files), len(layout)), np.bool_)
+        return np.zeros((length, len(layout), 2), np.float32), np.zeros((length, len(layout)), np.bool_)
     joints = [track.stacked() for track in tracks]
     people = [(person[..., :2].astype(np.float32), person[..., 2] > 0) for person in joints]
     chosen = most_prominent(people, [person[..., 2] for person in joints])
-    return over_time(tracks[chosen].times, people[chosen], len(files))
+    return over_time(tracks[chosen].times, people[chosen], length)
+
+
+def _by_time(files: list[Path]) -> dict[int, Path]:
+    """The files of a clip by their place in time, from 0.
+
+    Raises:
+        PiumrError: if they are of several clips, or two of one frame.
+    """
+    stems = [file.name.removesuffix(SUFFIX) for file in files]
+    clips = sorted({stem.rstrip(string.digits) for stem in stems})
+    if len(clips) > 1:
+        raise PiumrError(
+            f"{files[0].parent}: expected the frames of one clip, named `clip_number{SUFFIX}`, but got those of "
+            f"{clips[0]!r} and {clips[1]!r}; put every clip into a folder of its own."
+        )
+    numbers = [int(stem.removeprefix(clips[0]) or 0) for stem in stems]
+    twice, times = Counter(numbers).most_common(1)[0]
+    if times > 1:
+        raise PiumrError(f"{files[0].parent}: expected one file a frame, but got two with the number {twice}.")
+    first = min(numbers)
+    step = math.gcd(*(number - first for number in numbers)) or 1  # 0 of a single file
+    return {(number - first) // step: file for number, file in zip(numbers, files, strict=True)}
 
 
 def _frame(file: Path, layout: Layout) -> np.ndarray:

@@ -147,17 +147,3 @@ def check_plain(option: str, names: Iterable[str]) -> None:
     for name in names:
         if Path(name).name != name:
             raise PiumrError(f"expected `{option}` to be the name of a file in the data folder, but got {name!r}")
-
-
-def read_text(file: Path, limit: int) -> str:
-    """The text of a file.
-
-    Raises:
-        PiumrError: if it cannot be read, is no UTF-8 or has more than ``limit`` bytes.
-    """
-    try:
-        if file.stat().st_size > limit:
-            raise PiumrError(f"{file}: expected at most {limit} bytes, but got {file.stat().st_size}.")
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PiumrError(f"{file}: expected a readable UTF-8 text file, but got: {error}.") from None

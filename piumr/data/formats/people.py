@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from piumr.preprocessing import Mask, Points
 
+PATIENCE = 30
+"""Frames after which somebody who was not seen is no longer waited for, a second of video: who comes then is new."""
+
 
 def most_prominent(people: Sequence[tuple[Points, Mask]], scores: Sequence[NDArray[np.floating]] | None = None) -> int:
     """Which person a clip is about: the one of whom most is seen, and among equals the one who moves most.
@@ -64,8 +67,8 @@ def over_time(times: Sequence[int], clip: tuple[Points, Mask], frames: int) -> t
 def follow(frames: Iterable[NDArray[np.floating]]) -> list[Track]:
     """Put together who is the same person in successive frames of a detector that does not say.
 
-    People are paired with those of before by the mean distance of the joints that both show, nearest first; somebody
-    further from everyone than a body's size is new.
+    People are paired with those of the last :data:`PATIENCE` frames by the mean distance of the joints that both show,
+    nearest first; somebody further from everyone than a body's size is new.
 
     Args:
         frames: the people in each frame, (M, V, 3): x, y and confidence, 0 where not seen. M may vary.
@@ -74,16 +77,20 @@ def follow(frames: Iterable[NDArray[np.floating]]) -> list[Track]:
         The people, in the order of appearance.
     """
     people: list[Track] = []
+    recent: list[Track] = []
     for t, found in enumerate(frames):
-        distance = np.array([[_distance(old.joints[-1], new) for new in found] for old in people])
-        distance = distance.reshape(len(people), len(found))
+        recent = [old for old in recent if t - old.times[-1] <= PATIENCE]
+        distance = np.array([[_distance(old.joints[-1], new) for new in found] for old in recent])
+        distance = distance.reshape(len(recent), len(found))
         unpaired = set(range(len(found)))
         while np.isfinite(distance).any():
             old, new = (int(i) for i in np.unravel_index(distance.argmin(), distance.shape))
             distance[old] = distance[:, new] = np.inf
-            people[old].add(t, found[new])
+            recent[old].add(t, found[new])
             unpaired.discard(new)
-        people.extend(Track([t], [found[new]]) for new in sorted(unpaired))
+        arrived = [Track([t], [found[new]]) for new in sorted(unpaired)]
+        people += arrived
+        recent += arrived
     return people
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from piumr.data.clips import SkeletonSet
-from piumr.data.formats.packing import camera_points, check_plain, joint_order, pack, read_text
+from piumr.data.formats.packing import camera_points, check_plain, joint_order, pack
 from piumr.data.labels import class_indices
+from piumr.data.text_files import read_text
 from piumr.errors import PiumrError
 from piumr.preprocessing import LIMIT, Mask, Points
 

@@ -188,8 +188,27 @@ def test_a_submission_has_no_protocol_and_no_fold(tmp_path, capfd):
             (("--fold", 0, "--protocol", "official"), "--protocol and --fold"),
         ):
             assert run(*subject, *options, "--submission", tmp_path / "s.zip") == 2
-            assert f"those of a list (--data, --labels), but got {named}." in capfd.readouterr().err
+            said = capfd.readouterr().err
+            assert f"Expected {named} with figures" in said
+            assert "those of a list (--data, --labels)" in said
     assert not (tmp_path / "s.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--protocol", "official"), "--protocol with a set"),
+        (("--fold", 3, "--layout", "coco-17"), "--fold and --layout with a set"),
+        (("--submission", "s.zip", "--out", "x.json"), "either `out`, for figures, or `submission`"),
+        (("--submission", "s.zip", "--poses", "."), "--poses with run folders"),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path, capfd, monkeypatch, options, named):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.csv").write_text("clip,label,score_a,score_b\nx,a,1,0\ny,b,0,1\n")
+    assert run("--predictions", tmp_path / "p.csv", *options) == 2
+    assert named in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
 
 
 def test_bad_usage_is_one_line_and_exit_code_2(tmp_path, labels, capfd):

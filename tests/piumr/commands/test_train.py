@@ -226,3 +226,49 @@ def test_killed_twice_it_ends_with_the_weights_of_a_run_that_never_was(toy_data,
     assert not list(run.glob(".*"))  # what the kill left of a file that was being written
     assert train(*options, "--out", tmp_path / "whole") == 0
     assert_same(tmp_path / "whole", run)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--patience=3",), "--patience with --select persons"),
+        (("--init_rate=0.5",), "--init_rate with --init"),
+        (("--method=erm", '--model.tfam_options={"bands": 3}'), "--model.tfam_options with --method tfam or piumr"),
+        (("--method=erm", '--terms.rival_options={"p": 1}'), "--terms.rival_options with the method of a rival"),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path, capfd, options, named):
+    assert train("--dataset=synthetic", *options, "--out", tmp_path / "run") == 2
+    assert f"Expected {named}, but got it without." in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_jtt_tells_the_epochs_that_it_trains(toy_data, tmp_path):
+    options = ("--method=jtt", "--optim.epochs=8", '--terms.rival_options={"factor": 10, "share": 0.25}')
+    assert train("--dataset", toy_data, *options, *TINY, "--out", tmp_path / "run") == 0
+    trained = len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1
+    assert report(tmp_path / "run")["epochs"] == trained < 8
+
+
+def test_a_start_that_knows_the_training_clips_selects_no_epochs(whole, toy_data, tmp_path, capfd):
+    options = ("--dataset", toy_data, "--init", whole, "--optim.epochs=1", "--optim.batch_size=12")
+    assert train(*options, "--select=persons", "--out", tmp_path / "run") == 2
+    assert "`select` last beside `init`" in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_bare_checkpoint_was_trained_on_is_not_known(whole, toy_data, tmp_path, capfd):
+    shutil.copy(whole / "checkpoint.pt", tmp_path / "other.pt")
+    options = ("--dataset", toy_data, "--init", tmp_path / "other.pt", "--optim.epochs=1", "--optim.batch_size=12")
+    assert train(*options, "--out", tmp_path / "run") == 0
+    assert "was trained on is not known" in " ".join(capfd.readouterr().err.split())
+    assert report(tmp_path / "run")["person_disjoint"] is False
+
+
+def test_a_run_knows_its_training_clips_whatever_became_of_its_predictions(whole, toy_data, tmp_path):
+    copy = shutil.copytree(whole, tmp_path / "copy")
+    (copy / "predictions.csv").unlink()
+    options = ("--dataset", toy_data, "--init", copy, "--fold=2", "--optim.epochs=1", "--optim.batch_size=12")
+    assert train(*options, "--out", tmp_path / "run") == 0
+    assert report(tmp_path / "run")["person_disjoint"] is False
+    assert len(json.loads((tmp_path / "run" / "run.json").read_text())["inherited"]) > 0

@@ -122,7 +122,7 @@ def test_what_is_shipped():
         ('test = ["b"]', 'test = ["a"]', "`protocols.a-to-b`: .*but got a in both"),
         ('test = ["b"]', 'test = ["b"]\nfolds = 3', "`protocols.a-to-b.folds`"),
         ('protocol = "a-to-b"', 'protocol = "b"', "`protocol` to be one of person-folds.*a-to-b, but got 'b'"),
-        ('coarse = "group"', 'coarse = "part"', "expected a column `part`"),
+        ('coarse = "group"', 'coarse = "part"', "columns id,name,part, but got 'id,name,group'"),
         ('"classes.csv"', '"../classes.csv"', "`classes` to be the name of a csv file beside it"),
         ('"classes.csv"', '"none.csv"', "`classes` to be the name of a csv file"),
         ('title = "Mine"', "title = ", "TOML"),
@@ -208,11 +208,36 @@ def test_a_group_that_took_no_part_is_no_match():
 
 @pytest.mark.parametrize(
     "classes",
-    ["", "id,name\n0,a\n", "id,name,group\n1,a,g\n", "id,name,group\n0,a,\n", "id,name,group\n0,a,g\n1,a,g\n"],
+    [
+        "",
+        "id,name,group\n",
+        "id,name\n0,a\n",
+        "id,name,group\n1,a,g\n",
+        "id,name,group\n0,a,\n",
+        "id,name,group\n0,a,g\n1,a,g\n",
+    ],
 )
 def test_wrong_classes_are_refused(tmp_path, classes):
     with pytest.raises(PiumrError, match=r"classes\.csv: expected"):
         load_declaration(write(tmp_path, classes=classes))
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ("id,name,group\n0,face, deep breath,head\n", "line 2: expected 3 fields, but got 4; .*quotes"),
+        ("id,name,group,group\n0,a,g,h\n", "every column once, but got 'group' several times"),
+    ],
+)
+def test_fields_of_classes_never_shift(tmp_path, classes, message):
+    with pytest.raises(PiumrError, match=rf"classes\.csv.*{message}"):
+        load_declaration(write(tmp_path, classes=classes))
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    """Excel's "CSV UTF-8" begins with one, and so do texts of some editors."""
+    plain = load_declaration(write(tmp_path))
+    assert load_declaration(write(tmp_path, "\ufeff" + TOML, "\ufeff" + CLASSES)) == plain
 
 
 def test_an_unknown_name_is_told_the_shipped_ones():

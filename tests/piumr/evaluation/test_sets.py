@@ -1,5 +1,6 @@
 """Sets that a run was not trained on: classes by name, joints by name, persons that nobody can compare."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.metrics import f1_score
 from piumr.data.source import DataConfig, load_set
 from piumr.errors import PiumrError
 from piumr.evaluation import evaluate_runs, load_run, score
-from piumr.evaluation.sets import is_own, load_for, match_classes, to_layout
+from piumr.evaluation.sets import clips_seen, is_own, load_for, match_classes, to_layout
 from piumr.layouts import get_layout
 
 
@@ -143,3 +144,44 @@ def test_a_set_that_changed_since_training_is_said_to_have(run_maker, set_writer
     (poses / "p2" / "c0_t0.npz").unlink()
     (lost,) = [note for note in evaluate_runs([run]).scored.notes if "has changed" in note]
     assert "35 training clips now, 36 then" in lost
+
+
+@pytest.fixture
+def recorded(run_maker, set_writer, toy_set, tmp_path):
+    """A run that recorded its training clips, those of p1, p2 and p3, and the folder of its set."""
+    poses = set_writer(tmp_path / "poses", toy_set)
+    run = run_maker(tmp_path / "run", poses)
+    trained = [name for name in toy_set.names if not name.startswith("p0")]
+    (run / "run.json").write_text(json.dumps({"trained": trained}))
+    return run, poses
+
+
+def test_a_person_who_is_called_otherwise_now_is_still_one_who_was_trained_on(recorded):
+    run, poses = recorded
+    assert evaluate_runs([run]).to_dict()["person_disjoint"] is True
+    labels = (poses / "labels.csv").read_text()
+    (poses / "labels.csv").write_text(labels.replace(",p0\n", ",z\n").replace(",p0\r\n", ",z\r\n"))
+    found = evaluate_runs([run])  # the first fold leaves p1 out now
+    assert found.to_dict()["person_disjoint"] is False
+    assert any("of its 36 training clips 36 are there by name" in note for note in found.scored.notes)
+    assert any("12 of 12 test clips trained run" in note for note in found.scored.notes)
+
+
+def test_a_part_of_the_set_is_not_another_set(recorded, set_writer, toy_set, tmp_path):
+    run, _ = recorded
+    part = toy_set.subset(np.flatnonzero([name.startswith(("p1", "p2")) for name in toy_set.names]))
+    table = set_writer(tmp_path / "part", part)
+    found = evaluate_runs([run], {"poses": table, "protocol": "all"}).scored
+    assert any("24 of 24 test clips trained run" in note for note in found.notes)
+
+
+def test_clips_that_lie_in_another_folder_now_are_found_by_the_rest_of_their_names(recorded, toy_set):
+    run = load_run(recorded[0])
+    flat = replace(toy_set.table, names=tuple(name.replace("/", "-") for name in toy_set.names))
+    names = frozenset(name.replace("/", "-") for name in run.trained)
+    moved = replace(flat, names=tuple(f"train/{name}" for name in flat.names))
+    run = replace(run, trained=names, tested=frozenset(flat.names) - names)
+    assert is_own(run, moved)
+    declaration = load_set(run.data)[0]
+    np.testing.assert_array_equal(clips_seen(run, declaration, moved), clips_seen(run, declaration, flat))
+    assert len(clips_seen(run, declaration, moved)) == 36

@@ -3,6 +3,7 @@ import pytest
 
 from piumr.layouts import LAYOUTS, get_layout
 from piumr.layouts.mapping import LayoutMapping, find_mapping
+from piumr.preprocessing import normalise
 
 
 def random_clip(layout, frames=6, seed=0):
@@ -45,6 +46,8 @@ def test_a_layout_maps_to_itself_unchanged(name):
         ("openpose-67", "imigue-22", set()),
         ("openpose-25", "coco-17", set()),
         ("halpe-44", "coco-17", set()),
+        ("ntu-25", "kinect-20", set()),
+        ("kinect-20", "ntu-25", {"left_hand_tip", "left_thumb", "right_hand_tip", "right_thumb"}),
     ],
 )
 def test_what_has_no_counterpart(source, target, absent):
@@ -91,6 +94,31 @@ def test_a_neck_is_the_mean_of_the_shoulders_and_valid_only_if_both_are():
     assert 0 < both.sum() < len(both)
     np.testing.assert_allclose(mapped[both, neck], (points[both, left] + points[both, right]) / 2, rtol=1e-6)
     assert not mapped[~both, neck].any()
+
+
+@pytest.mark.parametrize(("source", "target"), [("kinect-20", "ntu-25"), ("ntu-25", "kinect-20")])
+def test_a_body_of_one_kinect_has_the_same_place_and_size_as_one_of_the_other(source, target):
+    source, target = get_layout(source), get_layout(target)
+    points = np.random.default_rng(0).normal(size=(6, len(source), 3)).astype(np.float32)
+    valid = np.ones(points.shape[:2], dtype=bool)
+    before, _ = normalise(points, valid, source)
+    after, _ = normalise(*find_mapping(source.joints, target)(points, valid), target)
+    same = [name for name in source.joints if name in target.joints]
+    assert len(same) == 17
+    np.testing.assert_array_equal(
+        before[:, [source.joints.index(name) for name in same]], after[:, [target.joints.index(name) for name in same]]
+    )
+
+
+def test_a_kinect_neck_is_between_spine_and_head():
+    source, target = get_layout("kinect-20"), get_layout("ntu-25")
+    points = np.zeros((1, len(source), 3), dtype=np.float32)
+    heights = {"shoulder_center": 0.4, "head": 0.6, "left_shoulder": 0.3, "right_shoulder": 0.3}  # metres, of UTD-MHAD
+    for name, height in heights.items():
+        points[0, source.joints.index(name), 1] = height
+    mapped, _ = find_mapping(source.joints, target)(points, np.ones((1, len(source)), dtype=bool))
+    places = [target.joints.index(name) for name in ("spine_shoulder", "neck", "head")]
+    np.testing.assert_allclose(mapped[0, places, 1], [0.4, 0.5, 0.6], rtol=1e-6)
 
 
 def test_joints_without_counterpart_are_never_valid():

@@ -129,6 +129,14 @@ def test_focal_loss_is_weighted_cross_entropy():
     torch.testing.assert_close(FocalLoss(0.0)(logits, targets), plain)
 
 
+def test_focal_loss_is_not_rounded_where_the_network_is():
+    """In half precision 1 - p of a clip that is right is mostly rounding."""
+    logits = torch.tensor([[6.0, 0.0, 0.5], [5.0, 1.0, 0.0]])
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = FocalLoss(2.0)(logits.bfloat16(), torch.tensor([0, 0]))
+    torch.testing.assert_close(loss, FocalLoss(2.0)(logits, torch.tensor([0, 0])))
+
+
 def test_jtt_repeats_the_errors_and_keeps_the_number_of_steps():
     jtt, train = JustTrainTwice(share=0.25, factor=3), np.array([4, 8, 15, 16])
     second = jtt.second_set(train, np.array([False, True, False, True]))

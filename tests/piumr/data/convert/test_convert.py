@@ -45,6 +45,15 @@ def metric_clips():
     return Collection(tuple(clips), get_layout("kinect-20"), ("a", "b"))
 
 
+def seen_only(collection):
+    """Without the joints of low visibility, which count as missing."""
+    clips = [
+        replace(clip, joints=np.where(clip.joints[..., 3:] >= 0.5, clip.joints, np.float32(np.nan)))
+        for clip in collection.clips
+    ]
+    return replace(collection, clips=tuple(clips))
+
+
 def trip(collection, path, layout=None):
     notes = write_collection(collection, path, 25.0, "a test")
     return read_collection(path, layout), notes
@@ -84,8 +93,12 @@ def test_cache_to_pyskl_and_back_says_what_is_lost(tmp_path):
     clips = landmark_clips()
     cached, _ = trip(clips, tmp_path / "poses")
     pickled, notes = trip(cached, tmp_path / "set.pkl", clips.layout)
-    assert notes[1] == "A PYSKL pickle carries no joint names, z, timestamps, persons, class names."
+    assert notes[1:] == [
+        "A PYSKL pickle carries no joint names, z, timestamps, persons, class names.",
+        "Joints of visibility below 0.5 have score 0, so that they stay unseen.",
+    ]
     lost = ("z", "timestamps", "person", "label", "class_names")
+    clips = seen_only(clips)
     assert_same(pickled, clips, lost, tolerance=1e-6)
     assert {(clip.name, LABELS[int(clip.label)]) for clip in pickled.clips} == {(c.name, c.label) for c in clips.clips}
     again, notes = trip(pickled, tmp_path / "again")
@@ -117,7 +130,7 @@ def test_clips_without_labels_stay_without(tmp_path):
     contained, _ = trip(cached, tmp_path / "set.npz")
     assert not contained.has("label")
     pickled, _ = trip(contained, tmp_path / "set.pkl", clips.layout)
-    assert_same(pickled, clips, ("z", "timestamps"), tolerance=1e-6)
+    assert_same(pickled, seen_only(clips), ("z", "timestamps"), tolerance=1e-6)
 
 
 def test_what_is_written_can_be_trained_on(tmp_path):
@@ -136,8 +149,6 @@ def test_what_is_written_can_be_trained_on(tmp_path):
         for i, name in enumerate(got.names):
             j = cached.names.index(name)
             points, valid = got.clip(i)
-            if format == "pyskl":  # which knows no threshold of visibility
-                valid = valid & (clips.clips[i].joints[..., 3] >= 0.5)
             np.testing.assert_array_equal(valid, cached.clip(j)[1])
             np.testing.assert_allclose(points[valid], cached.clip(j)[0][valid], atol=1e-5)
             assert got.labels[i] == cached.labels[j]
@@ -162,11 +173,18 @@ def test_pickles_hold_nothing_but_builtins_and_numpy(tmp_path):
     assert type(entry["label"]) is int
 
 
-def test_seen_without_confidence_is_not_missing(tmp_path):
-    clips = landmark_clips(count=1)
-    clips.clips[0].joints[..., 3] *= 0
-    pickled, _ = trip(clips, tmp_path / "set.pkl", clips.layout)
-    np.testing.assert_array_equal(pickled.clips[0].valid, clips.clips[0].valid)
+def test_whatever_has_a_score_in_a_pickle_stays_seen(tmp_path):
+    rng = np.random.default_rng(0)
+    scores = np.where(rng.random((1, 5, 17)) < 0.8, rng.random((1, 5, 17)), 0).astype(np.float32)
+    points = rng.uniform(1, 480, (1, 5, 17, 2)).astype(np.float32)
+    entry = {"frame_dir": "one", "label": 0, "total_frames": 5, "img_shape": (480, 640), "keypoint": points}
+    (tmp_path / "set.pkl").write_bytes(pickle.dumps([entry | {"keypoint_score": scores}]))
+    read = read_collection(tmp_path / "set.pkl", get_layout("coco-17"))
+    for target in ("again.pkl", "set.npz", "poses"):
+        got, notes = trip(read, tmp_path / target, read.layout)
+        assert "scores below 0.5, which are raised to it" in notes[0]
+        np.testing.assert_array_equal(got.clips[0].seen, scores[0] > 0)
+        np.testing.assert_array_equal(got.clips[0].joints[scores[0] >= 0.5, 3], scores[scores >= 0.5])
 
 
 def test_splits_survive_where_they_can(tmp_path):
@@ -205,7 +223,7 @@ def test_columns_of_the_labels_survive_where_they_can(tmp_path):
         columns = zip(clips.columns["age"], clips.columns["camera"], strict=True)
         assert dict(zip(clips.names, columns, strict=True)) == expected
     notes = write_collection(read_collection(tmp_path / "again"), tmp_path / "set.pkl", 30, "a test")
-    assert notes[-1].endswith("persons, class names, column age, column camera.")
+    assert notes[-2].endswith("persons, class names, column age, column camera.")
 
 
 def test_columns_that_cannot_be_carried_are_said_to_be_lost(tmp_path):
@@ -308,6 +326,17 @@ def test_containers_that_do_not_fit_are_refused(tmp_path, changes, message):
     np.savez(tmp_path / "set.npz", **{**arrays, **changes})
     with pytest.raises(PiumrError, match=message):
         read_collection(tmp_path / "set.npz")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint64])
+def test_labels_are_integers_of_any_kind(tmp_path, dtype):
+    write_collection(metric_clips(), tmp_path / "set.npz", 30, "a test")
+    with np.load(tmp_path / "set.npz") as container:
+        arrays = {key: container[key] for key in container.files if key != "class_names"}
+    np.savez(tmp_path / "set.npz", **{**arrays, "label": np.array([0, 2, 1], dtype)})
+    got = read_collection(tmp_path / "set.npz")
+    assert [clip.label for clip in got.clips] == ["0", "2", "1"]
+    assert got.class_names == ("0", "1", "2")
 
 
 def test_a_label_that_is_no_class_does_not_become_as_many_classes(tmp_path):

@@ -155,14 +155,45 @@ def test_containers_that_do_not_fit_are_refused(tmp_path, changes, message):
     assert "mine.npz" in str(error.value)
 
 
-def test_other_classes_than_declared_are_refused(tmp_path):
-    np.savez(tmp_path / "mine.npz", **container())
-    (tmp_path / "classes.csv").write_text("id,name\n0,nod\n1,wave\n2,more\n")
-    (tmp_path / "dataset.toml").write_text(
+def declare_classes(folder, *names):
+    rows = [f"{i},{name}" for i, name in enumerate(names)]
+    (folder / "classes.csv").write_text("\n".join(["id,name", *rows]))
+    (folder / "dataset.toml").write_text(
         TOML.format(layout="kinect-20", options="").replace("[options]", 'classes = "classes.csv"\n[options]')
     )
-    with pytest.raises(PiumrError, match="3 declared classes, but got 2"):
-        read_set(load_declaration(tmp_path))
+    return load_declaration(folder)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (["nod", "wave"], r"3 declared classes, but got 2 in `class_names`: \['more'\] are missing, \[\] are not"),
+        (["nod", "wave", "less"], r"\['more'\] are missing, \['less'\] are not declared"),
+        (["nod", "wave", "wave"], r"\['more'\] are missing"),
+        ([], "3 declared classes, but got 0"),
+    ],
+)
+def test_other_classes_than_declared_are_refused(tmp_path, found, message):
+    np.savez(tmp_path / "mine.npz", **container(class_names=np.array(found, dtype=str)))
+    with pytest.raises(PiumrError, match=message):
+        read_set(declare_classes(tmp_path, "nod", "wave", "more"))
+
+
+def test_classes_are_those_of_their_names_whatever_the_order(tmp_path):
+    np.savez(tmp_path / "mine.npz", **container())
+    clips = read_set(declare_classes(tmp_path, "wave", "nod"))
+    assert [clips.class_names[label] for label in clips.labels] == ["wave", "nod"]
+    for label in ([-1, 0], [0, 2]):
+        np.savez(tmp_path / "mine.npz", **container(label=np.array(label)))
+        with pytest.raises(PiumrError, match=r"labels within 0\.\.1, but got"):
+            read_set(declare_classes(tmp_path, "wave", "nod"))
+
+
+def test_numbers_for_names_are_those_of_the_declared_classes(tmp_path):
+    """As piumr-convert writes them from a pickle, which has no names."""
+    np.savez(tmp_path / "mine.npz", **container(class_names=np.array(["0", "1"])))
+    clips = read_set(declare_classes(tmp_path, "wave", "nod"))
+    assert (clips.labels.tolist(), clips.class_names) == ([1, 0], ("wave", "nod"))
 
 
 def test_damaged_files_give_one_line(tmp_path):

@@ -60,6 +60,45 @@ def test_joints_are_found_by_name(declare, data, layout):
         np.testing.assert_allclose(point, source[:2], rtol=1e-6)
 
 
+def number(folder, *numbers):
+    """A folder of one body in frames of these numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in numbers:
+        (folder / f"{name}_keypoints.json").write_text(json.dumps({"people": [entry(random_body())]}))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "seen"),
+    [
+        (("take1_7", "take1_8", "take1_10"), [True, True, False, True]),  # not what sorting the names gives
+        (("take1_0000", "take1_0005", "take1_0015"), [True, True, False, True]),  # --frame_step 5
+        (("0012",), [True]),
+        (("picture",), [True]),
+    ],
+)
+def test_frames_are_placed_by_their_number(declare, data, numbers, seen):
+    number(data / "nod" / "one", *numbers)
+    clips = read_set(declare("openpose_json", "openpose-25"), data)
+    assert clips.valid.all(axis=1).tolist() == seen
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        (
+            ("a_0", "a_1", "b_0"),
+            r"one: expected the frames of one clip.*but got those of 'a_' and 'b_'; put every clip",
+        ),
+        (("a_1", "a_01"), "one: expected one file a frame, but got two with the number 1"),
+        (("a_0", "a_1", "a_999999999"), "one: expected at most 100000 frames, but got 1000000000 by the numbers"),
+    ],
+)
+def test_folders_that_are_no_clip_are_refused(declare, data, numbers, message):
+    number(data / "nod" / "one", *numbers)
+    with pytest.raises(PiumrError, match=message):
+        read_set(declare("openpose_json", "openpose-25"), data)
+
+
 def test_missing_joints_are_not_the_corner_of_the_picture(declare, data):
     body = random_body()
     body[8:15] = 0

@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 from scipy.optimize import linear_sum_assignment
 
-from piumr.data.formats.people import follow, most_prominent, over_time
+from piumr.data.formats.people import PATIENCE, follow, most_prominent, over_time
 
 
 def person(x, seen=1.0):
@@ -73,6 +74,13 @@ def test_a_person_may_leave_and_come_back_and_another_is_new():
     tracks = follow(frames)
     assert [track.times for track in tracks] == [[0, 2, 3], [3]]
     assert tracks[1].joints[0][0, 0] == 400
+
+
+@pytest.mark.parametrize(("away", "tracks"), [(PATIENCE - 1, 1), (PATIENCE, 2)])
+def test_who_was_away_for_long_is_somebody_new(away, tracks):
+    absent = np.zeros((0, 5, 3), dtype=np.float32)
+    frames = [person(0)[None], *[absent] * away, person(10)[None]]
+    assert len(follow(frames)) == tracks
 
 
 def test_nobody():
