@@ -56,6 +56,11 @@ def main() -> int:
     print(_provenance(kept), file=sys.stderr)
     found = collect(sorted(kept, key=_order))
     parts = [table(found), comparison_table(found, arguments.baseline)]
+    if not arguments.inner:
+        # the other folds' test persons train in the first one, whose training persons --inner compares forms on
+        untouched = [{**row, "folds": 1} for row in sorted(kept, key=_order) if row["fold"] == 0]
+        parts += ["The first folds' test persons alone, at whom --inner never looks:"]
+        parts += [comparison_table(collect(untouched), arguments.baseline)]
     if arguments.persons:
         parts += [person_table(found, task) for task in dict.fromkeys(task for task, _ in found)]
     print("\n\n".join(parts))

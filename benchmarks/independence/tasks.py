@@ -135,8 +135,8 @@ def load_task(name: str, data: Path | None, inner: bool = False) -> TaskData:
     Args:
         name: key of :data:`TASKS`.
         data: folder of the real sets.
-        inner: person folds inside the training persons of the first split; its test persons, and for a task with
-            several folds what is learned from the other ones' training persons, stay out of it.
+        inner: person folds inside the training persons of the first split; its test persons stay out of it. Of a task
+            with several folds these are test persons of the other ones: what is chosen on them is not new to those.
 
     Raises:
         PiumrError: if the set is not there, or the task has no inner folds.
