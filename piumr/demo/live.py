@@ -230,7 +230,7 @@ class Session:
         if not len(self._recording):
             await self._send("error", error="No picture of the webcam came, so there is nothing to show.")
             return
-        result = await asyncio.to_thread(describe_poses, self._recognizer, self._recording.last())
+        result = await describe_poses(self._recognizer, self._recording.last())
         await self._send("result", result=result)
 
     async def _send(self, kind: str, **values: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +14,7 @@ from piumr.demo.downloads import make_downloads
 from piumr.inference import ModelCard, Recognizer
 from piumr.inference.recordings import on_players_clock
 from piumr.inference.segments import THRESHOLD, find_segments
-from piumr.inference.windows import slide
+from piumr.inference.windows import Timeline, chunks_of, slide_chunks
 from piumr.layouts import Layout
 from piumr.preprocessing import VISIBILITY
 from pose_extract.schema import PoseSequence, part_of
@@ -49,10 +50,19 @@ def describe_skeleton(layout: Layout) -> dict[str, Any]:
     return {"edges": [list(edge) for edge in layout.edges], "parts": [part_of(joint) for joint in layout.joints]}
 
 
-def describe_poses(recognizer: Recognizer, poses: PoseSequence) -> dict[str, Any]:
-    """The skeleton of every frame, and the predictions: of the clip, over time, and as segments."""
-    shown = on_players_clock(poses)
-    timeline = slide(recognizer, shown)
+async def describe_poses(recognizer: Recognizer, poses: PoseSequence) -> dict[str, Any]:
+    """The skeleton of every frame, and the predictions: of the clip, over time, and as segments.
+
+    A thread computes it in steps of 64 windows; between two of them it can be cancelled.
+    """
+    shown, parts = on_players_clock(poses), []
+    chunks = slide_chunks(recognizer, chunks_of(shown))
+    while (part := await asyncio.to_thread(next, chunks, None)) is not None:
+        parts.append(part)
+    return await asyncio.to_thread(_describe, recognizer, poses, shown, Timeline.join(parts))
+
+
+def _describe(recognizer: Recognizer, poses: PoseSequence, shown: PoseSequence, timeline: Timeline) -> dict[str, Any]:
     clip, segments = recognizer.predict(poses)[0], find_segments(timeline)
     rows = np.round(np.nan_to_num(timeline.probabilities).astype(np.float64), 4).tolist()
     return {

@@ -116,7 +116,7 @@ class Demo:
             sequence = await asyncio.to_thread(read_poses, poses)
             if not sequence.valid.any():
                 raise PoseError("No person was seen in this video, so there is nothing to predict.")
-            yield _line(result=await asyncio.to_thread(describe_poses, self._recognizer, sequence))
+            yield _line(result=await describe_poses(self._recognizer, sequence))
         except Exception as error:
             yield _line(error=_reason(request, error))
 

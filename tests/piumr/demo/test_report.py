@@ -1,9 +1,11 @@
 """What the page gets: against the recogniser, the sliding windows and the poses themselves."""
 
+import asyncio
 import base64
 import csv
 import io
 import json
+import time
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -33,7 +35,7 @@ def poses(make_poses):
 
 @pytest.fixture
 def report(recognizer, poses):
-    return json.loads(json.dumps(describe_poses(recognizer, poses), allow_nan=False))
+    return json.loads(json.dumps(asyncio.run(describe_poses(recognizer, poses)), allow_nan=False))
 
 
 def test_predictions_are_those_of_the_recognizer(report, recognizer, poses):
@@ -137,6 +139,26 @@ def test_what_is_estimated_is_what_the_model_takes(make_card):
     for layout, coordinates, reason in (("kinect-20", "metric", "metric skeletons"), ("hand-21", "image", "hand-21")):
         with pytest.raises(PiumrError, match=reason):
             landmarks_for(make_card(layout, coordinates))
+
+
+def test_a_prediction_that_takes_long_can_be_cancelled(recognizer, make_poses, monkeypatch):
+    seen, predict = [], recognizer.predict_clips
+
+    def slow(clips):
+        seen.append(len(clips))
+        time.sleep(0.2)
+        return predict(clips)
+
+    async def end_soon():
+        task = asyncio.create_task(describe_poses(recognizer, make_poses(120.0)))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.wait([task])
+
+    monkeypatch.setattr(recognizer, "predict_clips", slow)
+    asyncio.run(end_soon())
+    assert 1 <= len(seen) <= 3
+    assert len(seen) < 472 / 64  # batches of all windows
 
 
 def test_the_skeleton_is_drawn_by_parts():

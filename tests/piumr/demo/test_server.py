@@ -156,7 +156,11 @@ def test_what_json_cannot_say_is_one_line(talk, monkeypatch, make_poses):
         yield 30, 30
 
     monkeypatch.setattr(server, "extract", estimate)
-    monkeypatch.setattr(server, "describe_poses", lambda *_: {"width": float("nan")})
+
+    async def describe(*_):
+        return {"width": float("nan")}
+
+    monkeypatch.setattr(server, "describe_poses", describe)
     _, lines = analyse(talk, b"a video", seconds=20)
     assert lines[-1] == {"error": "The server failed (ValueError): see its terminal."}
 
