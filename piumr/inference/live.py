@@ -165,7 +165,8 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread has signals
         yield stop
         return
-    wanted = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # as nohup has it
+    under_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    wanted = [number for number in ENDING if number != signal.SIGHUP or not under_nohup]
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in wanted}
     try:
         yield stop

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tracemalloc
+from importlib import import_module
 
 import av
 import numpy as np
@@ -23,6 +24,7 @@ from piumr.model import ActionNet, ModelConfig
 from pose_extract.schema import PoseSequence, read_poses, write_poses
 
 LAYOUT = get_layout("mediapipe-33")
+INFER = import_module("piumr.commands.infer")  # its package has a function of that name
 
 
 def run(command, *arguments):
@@ -93,7 +95,7 @@ def test_an_earlier_result_stays_until_the_run_has_finished(trained, clip, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("piumr.commands.infer.read_poses", interrupted)
+        patch.setattr(INFER, "read_poses", interrupted)
         assert run("infer", trained / "model.onnx", clip, "--out", out) == 130
     assert out.read_text() == "earlier\n"
     assert run("infer", trained / "model.onnx", clip, "--out", out) == 0
@@ -113,16 +115,19 @@ def test_a_model_of_other_skeletons_refuses_a_video_before_it_is_estimated(tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_was_done_is_kept_when_a_signal_ends_the_run(trained, clip, monkeypatch, capfd, number):
+def test_what_was_done_is_kept_when_a_signal_ends_the_run(trained, clip, monkeypatch, request, capfd, number):
     second, out = clip.with_name("second.npz"), clip.with_name("lines.jsonl")
     shutil.copy(clip, second)
+    # as in a terminal: where the tests run in the background, it is ignored
+    before = signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(number, before))
 
     def ended(path):
         if path == second:
             os.kill(os.getpid(), number)
         return read_poses(path)
 
-    monkeypatch.setattr("piumr.commands.infer.read_poses", ended)
+    monkeypatch.setattr(INFER, "read_poses", ended)
     assert run("infer", trained / "model.onnx", clip, second, "--out", out) == 130
     assert [json.loads(line)["source"] for line in out.with_name("lines.jsonl.partial").open()] == [str(clip)]
     assert "lines.jsonl.partial" in capfd.readouterr().err

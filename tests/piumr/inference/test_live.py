@@ -248,7 +248,8 @@ def test_the_report_is_a_line_with_median_and_tail():
 
 def command(*arguments):
     """The command in a process group of its own, as in a terminal."""
-    code = "from piumr.commands import infer; infer()"
+    # where the tests run in the background, SIGHUP may be ignored
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\nfrom piumr.commands import infer; infer()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(os.fspath, arguments)],
         stdout=subprocess.PIPE,
