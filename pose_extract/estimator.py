@@ -38,6 +38,8 @@ def describe_estimator(options: Options) -> dict[str, Any]:
         "min_tracking_confidence": 0.5,
         "clock": "container",
     }
+    if options.fps is not None:
+        recorded["sampling"] = "rounded to milliseconds"  # earlier versions left frames out of such containers
     name = {"holistic": "mediapipe-holistic", "body": "mediapipe-pose"}[options.landmarks]
     if options.model is not None:
         name = f"mediapipe-tasks-{'pose-hands' if options.landmarks == 'holistic' else 'pose'}"

@@ -64,7 +64,7 @@ class Reading:
             key: getattr(self, key) + getattr(other, key)
             for key in ("decoded", "discarded", "damaged", "undecodable", "untimed")
         }
-        between = [other.first - self.last] if self.decoded and other.decoded else []
+        between = [other.first - self.last] if self.decoded and other.first > self.last else []
         first = self.first if self.decoded else other.first
         gaps = _range(*self.gaps, *between, *other.gaps)
         return Reading(self.promised, self.length, first, max(self.last, other.last), gaps, sizes=sizes, **sums)

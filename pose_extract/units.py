@@ -35,6 +35,9 @@ SPAN = 300.0
 MAX_SPANS = 1000
 """Most spans of a video, three days and a half: a length beyond it is damage, and the video is done in one piece."""
 
+_PLAUSIBLE_FPS = 240.0
+"""Highest rate that a container is believed which states no number of frames."""
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors that will not go away with the next video."""
 
@@ -144,11 +147,12 @@ def _run_video(unit: Unit, options: Options, preview: bool, on_frame: Callable[[
 
 def _require_room(video: Video, options: Options) -> None:
     """Refuse what would become a file that is too large to be read, before hours of work."""
-    rate = min(video.fps, options.fps or math.inf)
+    promised = video.reading.promised or video.duration * min(video.fps, _PLAUSIBLE_FPS)
+    frames = min(promised, video.duration * (options.fps or math.inf))
     landmarks = landmark_set(hands=options.landmarks == "holistic").joints
-    if video.duration <= MAX_SPANS * SPAN and video.duration * rate * len(landmarks) * 4 * 4 > MAX_BYTES:
+    if video.duration <= MAX_SPANS * SPAN and frames * len(landmarks) * 4 * 4 > MAX_BYTES:
         raise PoseError(
-            f"{video.path} has {video.duration / 3600:.1f} hours of {rate:.0f} frames/s, more than one file of "
+            f"{video.path} has {frames:,.0f} frames in {video.duration / 3600:.1f} hours, more than one file of "
             "keypoints holds: give fewer frames a second (--fps), the body alone (--landmarks body), or cut it"
         )
 

@@ -109,7 +109,8 @@ def _train(options: dict[str, Any], resume: bool) -> Run:
     if limit is not None and limit <= timedelta():
         raise PiumrError(f"Expected `time_limit` to be longer than no time, but got {limit}.")
     data, config = _pick(DataConfig, options), _pick(TrainConfig, options)
-    _refuse_without_effect(config, options["select"], patience)
+    if not resume:  # a run of an earlier version may have some
+        _refuse_without_effect(config, options["select"], patience)
     select, out, overwrite = options["select"], options["out"], options["overwrite"]
     check_launch(config)
     if not is_first_process(config):

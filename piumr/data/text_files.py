@@ -33,7 +33,8 @@ def read_rows(file: Path, limit: int, columns: Sequence[str]) -> list[tuple[int,
         columns: those that must be there; there may be more.
 
     Returns:
-        for each row the number of its line and its fields by column, empty where the row is too short.
+        for each row the number of its line and its fields by column, empty where the row is too short. Blank columns
+        without a name, which spreadsheets leave at the end, are left out.
 
     Raises:
         PiumrError: if the file cannot be read, lacks a column or has one twice, or a row has more fields than columns.
@@ -49,13 +50,14 @@ def read_rows(file: Path, limit: int, columns: Sequence[str]) -> list[tuple[int,
             f"{file}: expected a first line with the columns {','.join(columns)}, but got "
             f"{','.join(names)[:200] or 'nothing'!r}."
         )
-    repeated = [name for name, times in Counter(names).items() if times > 1]
+    repeated = [name for name, times in Counter(names).items() if times > 1 and name]
     if repeated:
         raise PiumrError(f"{file}: expected every column once, but got {repeated[0]!r} several times.")
     for line, row in rows:
-        if None in row:  # where csv puts surplus fields
+        surplus = [*row.pop(None, ()), row.pop("", "")]  # beyond the first line's columns, and under no name
+        if any(field.strip() for field in surplus):
+            fields = len([name for name in names if name])
             raise PiumrError(
-                f"{file}, line {line}: expected {len(names)} fields, but got {len(names) + len(row[None])}; put what "
-                "holds a comma in quotes."
+                f"{file}, line {line}: expected {fields} fields, but got more; put what holds a comma in quotes."
             )
     return [(line, {name: field.strip() for name, field in row.items()}) for line, row in rows]

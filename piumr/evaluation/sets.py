@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from piumr.layouts import Layout
 from piumr.layouts.mapping import find_mapping
 
 SHARED = 0.5
-"""Share of the clips of a set, or of those of a run, that both have by name where the set is the run's own."""
+"""Share of a run's clips, by name, that make a set the one it was trained on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +134,14 @@ def choose_clips(run: TrainedRun, declaration: Declaration, table: ClipTable, gi
     if trained is None:
         split = replace(split, train=np.array([], dtype=np.int64), person_disjoint=False, note="")
         return Chosen(split, name, len(splits), own, (_of_another_set(run, declaration),))
-    seen, changed = clips_seen(run, declaration, table), _changed(run, declaration, table)
+    seen, changed = _learned(run, trained, declaration, table), _changed(run, declaration, table)
     notes = [note for note in (declaration.person.note if declaration.person else "", changed) if note]
     if same and fold == trained.fold and not run.inherited and not changed:
         return Chosen(split, name, len(splits), own, (*notes, split.note))
+    if not len(seen):
+        note = f"None of the clips that {run.name} was trained on is in the set: which persons it knows is not certain."
+        split = replace(split, train=seen, person_disjoint=False, note=note)
+        return Chosen(split, name, len(splits), own, (*notes, note))
     compared = taught_before(table, split, seen, run.name)
     return Chosen(compared, name, len(splits), own, (*notes, compared.note))
 
@@ -149,10 +154,15 @@ def clips_seen(run: TrainedRun, declaration: Declaration, table: ClipTable) -> n
     """
     if run.data is None or not is_own(run, table):
         return _named(run.inherited, table)
+    return _learned(run, run.data, declaration, table)
+
+
+def _learned(run: TrainedRun, data: DataConfig, declaration: Declaration, table: ClipTable) -> np.ndarray:
+    """The same of a set that is known to be the run's own."""
     if run.trained is not None:
         return _named(run.trained | run.inherited, table)
     try:
-        train = _trained(run.data, declaration, table)
+        train = _trained(data, declaration, table)
     except PiumrError:
         train = np.flatnonzero([name not in run.tested for name in table.names])
     return np.union1d(train, _named(run.inherited, table))
@@ -223,9 +233,17 @@ def _last(name: str) -> str:
 
 
 def is_own(run: TrainedRun, table: ClipTable) -> bool:
-    """Whether a set is the one that the run was trained on, or a part of it: most clips of either are the other's."""
+    """Whether a set is the one that the run was trained on, or a part of it.
+
+    Most of the run's clips are in it by name, or all of its are the run's and have names of their own.
+    """
     shared = len(_named(run.known, table))
-    return shared > 0 and shared >= SHARED * min(len(run.known), len(table))
+    whole = shared > 0 and shared >= SHARED * len(run.known)
+    return whole or (shared == len(table) and not any(_NUMBERED.fullmatch(name) for name in table.names))
+
+
+_NUMBERED = re.compile(r"clip \d+")
+"""Names that clips of any container without names have."""
 
 
 def match_classes(card: ModelCard, table: ClipTable, test: np.ndarray) -> tuple[ClipTable, list[int], str]:

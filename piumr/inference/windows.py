@@ -164,9 +164,9 @@ class Windows:
         if self._first is None:
             return
         steps = np.diff(self._times)
-        steps = steps[steps <= self._gap]
-        # the last frame stands as long as the others do
-        end = float(self._times[-1] + (np.median(steps) if len(steps) else 1 / 30))
+        steps = steps[(steps > 0) & (steps <= self._gap)]
+        # the last frame stands as long as the others do, but no longer than it stays in a window that ends then
+        end = float(self._times[-1] + min(np.median(steps) if len(steps) else 1 / 30, self.seconds / 2))
         yield from self._complete(end + 1e-6)  # times are rounded
         if self._end < end - 1e-6:
             yield self._window(max(end - self.seconds, self._first), max(end, self._first + 1e-3))

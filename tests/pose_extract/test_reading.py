@@ -55,6 +55,11 @@ def test_the_rate_is_judged_across_spans(cut):
     assert total.warnings() == ["variable frame rate: gaps of 250 to 750 ms"]
 
 
+def test_spans_of_an_earlier_version_have_no_first_frame():
+    old = Reading(decoded=9000, last=300.0)
+    assert (old + Reading(decoded=9000, last=600.0)).gaps == ()
+
+
 @pytest.mark.parametrize("values", [None, [], {"sizes": 1}, {"sizes": [], "other": 1}])
 def test_something_else(values):
     with pytest.raises(PoseError):

@@ -10,8 +10,10 @@ import pytest
 
 from pose_extract import Options, files, read_poses, units
 from pose_extract.discovery import Job
+from pose_extract.errors import PoseError
 from pose_extract.extraction import extract_span, join_spans
 from pose_extract.units import SPAN, Cut, Unit, give_up, run_unit
+from pose_extract.video import Video
 
 OPTIONS = Options("body", fps=0.5)
 RATE = 1  # frames a second of the long video: a file of 700 s is made quickly
@@ -124,8 +126,19 @@ def test_more_than_a_file_of_keypoints_holds_is_refused_at_once(job, monkeypatch
     monkeypatch.setattr(units, "MAX_BYTES", SECONDS * 33 * 16 - 1)
     outcome, beats = run(Unit(job), Options("body"))
     assert (outcome.status, beats) == ("failed", [])
-    assert "hours of 1 frames/s" in outcome.reason
+    assert "700 frames in 0.2 hours" in outcome.reason
     assert run(Unit(job), Options("body", fps=0.5))[0] == Cut(3)
+
+
+def test_a_container_is_not_believed_every_rate(tmp_path, encode_video, monkeypatch):
+    """Matroska states no number of frames, and some recorders a thousand a second."""
+    video = Video(encode_video(tmp_path / "a.mkv", frames=30))
+    monkeypatch.setattr(units, "MAX_BYTES", 240 * 33 * 16 + 1)
+    video.fps, video.duration = 1000.0, 1.0
+    units._require_room(video, Options("body"))
+    video.duration = 1.1
+    with pytest.raises(PoseError, match="264 frames in"):
+        units._require_room(video, Options("body"))
 
 
 def test_a_failing_span_is_named(job):

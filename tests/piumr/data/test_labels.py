@@ -15,6 +15,13 @@ def test_csv_with_persons(tmp_path):
     assert read_labels(path) == {"anna/1.mp4": Label("waving", "anna"), "b/2.mp4": Label("3", "ben")}
 
 
+@pytest.mark.parametrize("text", ["clip,label,person\na,nod,anna,\n", "clip,label,person,,\na,nod,anna,,\n"])
+def test_commas_at_the_end_are_no_fields(tmp_path, text):
+    (tmp_path / "labels.csv").write_text(text)
+    (label,) = read_labels(tmp_path / "labels.csv").values()
+    assert (label.text, label.person, label.columns) == ("nod", "anna", {})
+
+
 def test_a_label_in_quotes_may_hold_commas(tmp_path):
     path = write(tmp_path, "labels.csv", 'clip,label,person\nb.mp4, "bulging face, deep breath",ben\n')
     assert read_labels(path) == {"b.mp4": Label("bulging face, deep breath", "ben")}
@@ -42,7 +49,11 @@ def test_list_format_takes_the_last_word_as_label(tmp_path):
         ("labels.csv", "clip,label\na,\n", "line 2: expected no empty field"),
         ("labels.csv", "clip,label,person\na,b,p\nc,d,\n", "line 3: expected no empty field"),
         ("labels.csv", "clip,label\na,b\na,c\n", "line 3: expected one label for clip 'a'"),
-        ("labels.csv", "clip,label,person\na,b,p\nc,face, deep,ben\n", "line 3: expected 3 fields, but got 4.*quotes"),
+        (
+            "labels.csv",
+            "clip,label,person\na,b,p\nc,face, deep,ben\n",
+            "line 3: expected 3 fields, but got more.*quotes",
+        ),
         ("labels.csv", "clip,label,label\na,b,c\n", "every column once, but got 'label' several times"),
         ("labels.csv", "clip,label\na," + "b" * 200_000, "field larger"),
         ("labels.txt", "a.mp4 1\nb.mp4\n", r"line 2: expected `name.mp4 label`, but got 'b.mp4'"),

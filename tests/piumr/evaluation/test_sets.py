@@ -185,3 +185,26 @@ def test_clips_that_lie_in_another_folder_now_are_found_by_the_rest_of_their_nam
     declaration = load_set(run.data)[0]
     np.testing.assert_array_equal(clips_seen(run, declaration, moved), clips_seen(run, declaration, flat))
     assert len(clips_seen(run, declaration, moved)) == 36
+
+
+def test_a_part_without_any_clip_that_was_trained_on(recorded, set_writer, toy_set, tmp_path):
+    run, _ = recorded
+    part = toy_set.subset(np.flatnonzero([name.startswith("p0") for name in toy_set.names]))
+    found = evaluate_runs([run], {"poses": set_writer(tmp_path / "part", part), "protocol": "all"})
+    assert len(found.clips.names) == 12
+    assert found.to_dict()["person_disjoint"] is False  # it may be a person that it knows, under another name
+    assert any("None of the clips that run was trained on is in the set" in note for note in found.scored.notes)
+
+
+def test_an_old_run_without_predictions_goes_by_its_protocol(run_maker, poses, tmp_path):
+    run = run_maker(tmp_path / "run", poses)
+    (run / "predictions.csv").unlink()
+    assert any("12 of 12 test clips trained run" in note for note in evaluate_runs([run], {"fold": 2}).scored.notes)
+
+
+def test_numbers_are_no_names(recorded, toy_set):
+    run = load_run(recorded[0])
+    few = replace(toy_set.table.subset(np.arange(12)), names=tuple(f"clip {i}" for i in range(12)))
+    run = replace(run, trained=frozenset(f"clip {i}" for i in range(48)), tested=frozenset())
+    assert not is_own(run, few)
+    assert is_own(replace(run, trained=frozenset(toy_set.names)), toy_set.table.subset(np.arange(12)))

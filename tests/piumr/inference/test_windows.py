@@ -84,6 +84,21 @@ def test_the_last_window_ends_with_the_recording(frames, seconds, stride, chunk)
     assert [(s.start, pytest.approx(s.end)) for s in segments] == [(0.0, frames / 30)]
 
 
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        (np.arange(50) / 10, 0.05),  # frames further apart than a window is long, and still no gap
+        ([0, 0.03, 0.06, 20, 20], 2.0),
+        ([0, 3, 3], 2.0),
+        ([*np.arange(31) / 30, 10, 10, 10], 2.0),
+    ],
+)
+def test_the_last_window_has_the_last_frame(times, seconds):
+    timeline = slide(Threshold(), make_poses(times, 0.9), seconds)
+    assert timeline.starts[-1] <= times[-1] < timeline.ends[-1]
+    assert (timeline.recorded[:, 0] <= timeline.recorded[:, 1]).all()
+
+
 def test_one_frame_after_a_gap_stands_for_one_frame():
     times = np.append(np.arange(300) / 30, 35.0)
     timeline = slide(Threshold(), make_poses(times, 0.9), 2.0)
