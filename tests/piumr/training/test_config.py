@@ -7,43 +7,30 @@ from piumr.training.config import MethodConfig, OptimConfig, TrainConfig
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong", "right"),
+    ("config", "name", "wrong", "right"),
     [
-        ("groups", [0, -1], [1]),
-        ("transport_weight", [-0.1, math.nan, math.inf], [0]),
-        ("consistency_weight", [-0.1, 1.1, math.nan], [0, 1]),
-        ("boundary", [-1, math.nan], [0]),
-        ("group_penalty", [-1, math.nan], [0]),
-        ("boundary_width", [0, -1, math.nan], [1e-3]),
-        ("girl_warmup", [-0.1, 1.1, math.nan], [0, 1]),
+        (MethodConfig, "groups", [0, -1], [1]),
+        (MethodConfig, "transport_weight", [-0.1, math.nan, math.inf], [0]),
+        (MethodConfig, "consistency_weight", [-0.1, 1.1, math.nan], [0, 1]),
+        (MethodConfig, "boundary", [-1, math.nan], [0]),
+        (MethodConfig, "group_penalty", [-1, math.nan], [0]),
+        (MethodConfig, "boundary_width", [0, -1, math.nan], [1e-3]),
+        (MethodConfig, "girl_warmup", [-0.1, 1.1, math.nan], [0, 1]),
+        (OptimConfig, "epochs", [0, -1], [1]),
+        (OptimConfig, "batch_size", [0], [1]),
+        (OptimConfig, "learning_rate", [0, -1, math.nan, math.inf], [1e-9]),
+        (OptimConfig, "weight_decay", [-1, math.nan, math.inf], [0]),
+        (OptimConfig, "warmup_epochs", [-1, math.nan, math.inf], [0]),
+        (OptimConfig, "ema_epochs", [-1, math.nan, math.inf], [0]),
+        (OptimConfig, "gradient_clip", [0, math.nan, math.inf], [1e-9]),
     ],
 )
-def test_weights_of_the_method_stay_in_their_range(name, wrong, right):
+def test_numbers_stay_in_their_range(config, name, wrong, right):
     for value in right:
-        assert getattr(MethodConfig(**{name: value}), name) == value
+        assert getattr(config(**{name: value}), name) == value
     for value in wrong:
         with pytest.raises(PiumrError, match=name):
-            MethodConfig(**{name: value})
-
-
-@pytest.mark.parametrize(
-    ("name", "wrong", "right"),
-    [
-        ("epochs", [0, -1], [1]),
-        ("batch_size", [0], [1]),
-        ("learning_rate", [0, -1, math.nan, math.inf], [1e-9]),
-        ("weight_decay", [-1, math.nan, math.inf], [0]),
-        ("warmup_epochs", [-1, math.nan, math.inf], [0]),
-        ("ema_epochs", [-1, math.nan, math.inf], [0]),
-        ("gradient_clip", [0, math.nan, math.inf], [1e-9]),
-    ],
-)
-def test_the_schedule_stays_in_its_range(name, wrong, right):
-    for value in right:
-        assert getattr(OptimConfig(**{name: value}), name) == value
-    for value in wrong:
-        with pytest.raises(PiumrError, match=name):
-            OptimConfig(**{name: value})
+            config(**{name: value})
 
 
 def test_a_method_is_one_of_those_there_are():
