@@ -16,7 +16,7 @@ from pose_extract.contact_sheet import NAME as PAGE
 from pose_extract.environment import opencv_warning
 from pose_extract.errors import PoseError
 from pose_extract.index import NAME
-from pose_extract.parser import CommandParser
+from pose_extract.parser import CommandParser, printable
 from pose_extract.resume import Outcome
 from pose_extract.runner import Summary, extract
 from pose_extract.units import DISK_FULL
@@ -159,18 +159,13 @@ def _report(summary: Summary, out: Path) -> None:
 
 def _list(title: str, outcomes: list[Outcome], out: Path) -> None:
     for outcome in outcomes[:LISTED]:
-        print(_printable(f"  {title}: {outcome.source}" + (f": {outcome.reason}" if outcome.reason else "")))
+        print(printable(f"  {title}: {outcome.source}" + (f": {outcome.reason}" if outcome.reason else "")))
     if len(outcomes) > LISTED:
         print(f"  {title}: {len(outcomes) - LISTED} more, see {out / NAME}")
 
 
 def _complain(line: str) -> None:
-    print(_printable(f"piumr-extract: {line}"), file=sys.stderr)
-
-
-def _printable(text: str) -> str:
-    """File names may hold line breaks, control codes and bytes that are no text; a terminal should not."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    print(printable(f"piumr-extract: {line}"), file=sys.stderr)
 
 
 if __name__ == "__main__":

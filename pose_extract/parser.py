@@ -1,4 +1,4 @@
-"""The command line parser of all commands: jsonargparse, with one plain line for what is wrong."""
+"""What all commands share: jsonargparse as their parser, one plain line for what is wrong, lines for a terminal."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class CommandParser(ArgumentParser):
         print(f"{self.prog}: {_plain(message)}", file=sys.stderr)
         print(f"{self.prog}: {self.prog} --help shows how to use it", file=sys.stderr)
         self.exit(2)
+
+
+def printable(text: str) -> str:
+    """A line for a terminal: what is read from files and names may hold control codes and bytes that are no text."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _plain(text: str) -> str:

@@ -19,7 +19,7 @@ from rich.console import Console
 from piumr.commands.ready_configs import find_config
 from piumr.errors import PiumrError
 from pose_extract.errors import PoseError
-from pose_extract.parser import CommandParser
+from pose_extract.parser import CommandParser, printable
 
 OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -63,11 +63,6 @@ def run_command(program: str, module: str, function: str, arguments: list[str] |
 def fail(message: str) -> None:
     """Print an error line."""
     console.print("error:", printable(message), style="red")
-
-
-def printable(text: str) -> str:
-    """A line for a terminal: what is read from files and names may hold control codes and bytes that are no text."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class OutOfMemoryError(MemoryError):

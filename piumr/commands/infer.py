@@ -16,7 +16,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from piumr.commands.console import OK, SOME_FAILED, check_out, check_writable, console, fail, printable
+from piumr.commands.console import OK, SOME_FAILED, check_out, check_writable, console, fail
 from piumr.errors import PiumrError
 from piumr.inference import Recognizer
 from piumr.inference.annotations import check_format, write_segments
@@ -25,6 +25,7 @@ from piumr.inference.segments import THRESHOLD, Segment, find_segments
 from piumr.inference.windows import Timeline, Windows, slide_chunks, window_seconds
 from pose_extract import PoseError, PoseSequence, read_poses
 from pose_extract.discovery import SUFFIXES
+from pose_extract.parser import printable
 from pose_extract.preview import is_preview
 
 NO_SOURCES: list[Path] = []

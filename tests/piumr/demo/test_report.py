@@ -5,7 +5,7 @@ import base64
 import csv
 import io
 import json
-import time
+import threading
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -142,23 +142,24 @@ def test_what_is_estimated_is_what_the_model_takes(make_card):
 
 
 def test_a_prediction_that_takes_long_can_be_cancelled(recognizer, make_poses, monkeypatch):
-    seen, predict = [], recognizer.predict_clips
+    seen, predict, cancelled = [], recognizer.predict_clips, threading.Event()
 
-    def slow(clips):
-        seen.append(len(clips))
-        time.sleep(0.2)
-        return predict(clips)
+    async def end_in_the_first_batch():
+        loop, task = asyncio.get_running_loop(), asyncio.create_task(describe_poses(recognizer, make_poses(120.0)))
 
-    async def end_soon():
-        task = asyncio.create_task(describe_poses(recognizer, make_poses(120.0)))
-        await asyncio.sleep(0.3)
-        task.cancel()
+        def until_cancelled(clips):
+            seen.append(len(clips))
+            loop.call_soon_threadsafe(task.cancel)
+            assert cancelled.wait(60)
+            return predict(clips)
+
+        monkeypatch.setattr(recognizer, "predict_clips", until_cancelled)
         await asyncio.wait([task])
+        assert task.cancelled()
+        cancelled.set()
 
-    monkeypatch.setattr(recognizer, "predict_clips", slow)
-    asyncio.run(end_soon())
-    assert 1 <= len(seen) <= 3
-    assert len(seen) < 472 / 64  # batches of all windows
+    asyncio.run(end_in_the_first_batch())
+    assert seen == [64]  # of 473 windows
 
 
 def test_the_skeleton_is_drawn_by_parts():
