@@ -20,6 +20,9 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,7 @@ from independence.results import Key, Row, append_row, check_settings, code_dige
 from independence.statistics import BASELINE, collect, comparison_table, person_table, table
 from independence.tasks import TASKS, load_task
 from independence.training import FLOOR, Job, prepare, run, start_worker
+from pebble import ProcessExpired, ProcessPool
 
 from piumr.errors import PiumrError
 
@@ -139,9 +143,10 @@ def _train(jobs: list[Job], arguments: argparse.Namespace, rows: list[Row]) -> i
     failed, started = 0, time.monotonic()
     todo = Counter((job.key.task, job.key.experiment) for job in jobs)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    with multiprocessing.get_context("spawn").Pool(arguments.workers, start_worker) as pool:
-        for count, row in enumerate(pool.imap_unordered(run, jobs), start=1):
-            key = key_of(row)
+    with _workers(arguments.workers) as pool:
+        running = {pool.schedule(run, (job,)): job for job in jobs}
+        for count, future in enumerate(as_completed(running), start=1):
+            key, row = running[future].key, _result(future)
             todo[key.task, key.experiment] -= 1
             head = f"[{count}/{len(jobs)}] {key.task} {key.experiment}, seed {key.seed}, fold {key.fold}"
             if "error" in row:
@@ -155,6 +160,25 @@ def _train(jobs: list[Job], arguments: argparse.Namespace, rows: list[Row]) -> i
             result = f"{100 * row['accuracy']:.1f} % in {row['seconds']:.0f} s"
             print(f"{head}: {result} ({spent:.0f} min, about {left:.0f} to go)", file=sys.stderr, flush=True)
     return failed
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ProcessPool]:
+    """Worker processes that end at once when the block does; one that is killed takes its own training with it."""
+    pool = ProcessPool(count, initializer=start_worker, context=multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.stop()
+        pool.join()
+
+
+def _result(future: Future[Row]) -> Row:
+    """What a training gave, or ``error`` if its process died."""
+    try:
+        return future.result()
+    except ProcessExpired as died:
+        return {"error": f"its process died with exit code {died.exitcode}; often a lack of memory: fewer --workers"}
 
 
 def _seconds_left(todo: Counter[tuple[str, str]], rows: list[Row]) -> float:

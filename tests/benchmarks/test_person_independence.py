@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from collections import Counter
 
@@ -73,3 +74,11 @@ def test_the_time_left_is_judged_by_the_same_experiment_and_else_by_the_task():
     assert left(Counter({("utd", "erm"): 3}), rows) == 60
     assert left(Counter({("utd", "ctrgcn"): 2, ("msr", "erm"): 1}), rows) == 1605
     assert left(Counter({("utd", "girl"): 1, ("signs", "erm"): 4}), rows) == 30
+
+
+def test_a_killed_worker_takes_its_own_training_with_it():
+    with person_independence._workers(1) as pool:
+        killed = pool.schedule(os._exit, (9,))
+        after = pool.schedule(dict, ({"accuracy": 1.0},))
+        assert "exit code 9" in person_independence._result(killed)["error"]
+        assert person_independence._result(after) == {"accuracy": 1.0}
