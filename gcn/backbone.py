@@ -28,6 +28,9 @@ class Backbone(nn.Module):
         stage_strides: temporal stride of each stage.
         num_joints: V.
         num_features: channels of the features.
+
+    Raises:
+        ValueError: if the dropout rate lies outside 0..1.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Backbone(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"Expected `dropout` to lie in 0..1, but got {dropout!r}.")
         self.stem = stem
         self.stages = nn.ModuleList(stages)
         self.stage_channels = tuple(stage_channels)

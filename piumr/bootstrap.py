@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from piumr.metrics import check_predictions
+from piumr.metrics import best_classes, check_predictions
 
 CHUNK = 256
 """Samples that are drawn at once."""
@@ -93,7 +93,7 @@ def bootstrap(
         PiumrError: If the sizes do not agree, there is no clip, or a score is not finite.
     """
     check_predictions(scores, targets, persons, coarse)
-    true, ranked = targets.cpu().numpy(), scores.topk(min(5, scores.shape[1])).indices.cpu().numpy()
+    true, ranked = targets.cpu().numpy(), best_classes(scores, 5).cpu().numpy()
     predicted = scores.argmax(1).cpu().numpy()
     unit = np.arange(len(true)) if persons is None else np.unique(np.array(persons), return_inverse=True)[1]
     units = int(unit.max()) + 1

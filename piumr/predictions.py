@@ -28,6 +28,7 @@ from torch import Tensor
 from piumr.data.clips import ClipTable
 from piumr.data.labels import class_indices, clip_finder, natural
 from piumr.errors import PiumrError
+from piumr.metrics import best_classes
 from pose_extract.atomic import atomic_write
 from pose_extract.discovery import SUFFIXES
 
@@ -195,8 +196,8 @@ def write_submission(path: Path, predictions: Predictions, coarse: Sequence[int]
     writer.writerow(
         ["vid", *(f"{kind}_pred_{rank}" for kind in ("action", "body") for rank in range(1, SUBMITTED + 1))]
     )
-    actions = predictions.scores.topk(SUBMITTED).indices.tolist()
-    for clip, action, part in zip(predictions.clips, actions, best.topk(SUBMITTED).indices.tolist(), strict=True):
+    actions, parts = best_classes(predictions.scores, SUBMITTED).tolist(), best_classes(best, SUBMITTED).tolist()
+    for clip, action, part in zip(predictions.clips, actions, parts, strict=True):
         writer.writerow([_as_video(clip), *action, *part])
     with atomic_write(path.resolve()) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         # a fixed date: the same predictions are the same file
@@ -259,11 +260,12 @@ def _scores(rows: list[tuple[str, dict[str, str]]], scored: list[str], class_nam
     for i, (where, row) in enumerate(rows):
         for column, index in zip(scored, order, strict=True):
             try:
-                scores[i, index] = value = float(row[column])
+                value = float(row[column])
             except ValueError:
                 value = math.nan
-            if not math.isfinite(value):
+            if not abs(value) <= float(np.finfo(np.float32).max):
                 raise PiumrError(f"{where}: expected `{column}` to be a finite number, but got {row[column]!r}.")
+            scores[i, index] = value
     return torch.from_numpy(scores)
 
 

@@ -86,6 +86,15 @@ def copy_buffers_from_first(module: nn.Module) -> None:
             dist.broadcast(buffer, src=0)
 
 
+def said_by_first(said: bool) -> bool:
+    """What the first process says, for all to do the same."""
+    if world_size() == 1:
+        return said
+    words = [said]
+    dist.broadcast_object_list(words, src=0)
+    return words[0]
+
+
 class _Sum(torch.autograd.Function):
     """All-reduce by sum; backward W times the gradient, see the module."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from docstring_parser import parse as parse_docstring
+from jsonargparse import Namespace
 from rich.console import Console
 
 from piumr.commands.ready_configs import find_config
@@ -30,7 +31,7 @@ EXTRAS = {
 }
 """Which extra brings which modules."""
 
-console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def run_command(program: str, module: str, function: str, arguments: list[str] | None = None) -> None:
@@ -149,13 +150,25 @@ def parse(program: str, command: Callable[..., Any], arguments: list[str] | None
             number: dict[str, Any] = {"nargs": "*", "default": []} if optional else {"nargs": "+"}
             parser.add_argument(name, type=str, help=help_of[name], **number)
     try:
-        values = parser.instantiate(parser.parse_args(arguments))
+        parsed = parser.parse_args(arguments)
     except UnicodeDecodeError:
         raise PiumrError("Expected `config` to be a YAML file, but it is no UTF-8 text.") from None
+    _refuse_nulls(parsed, parser.get_defaults())
+    values = parser.instantiate(parsed)
     return {
         name: [Path(value) for value in values[name]] if hints[name] == list[Path] else values[name]
         for name in parameters
     }
+
+
+def _refuse_nulls(parsed: Namespace, defaults: Namespace) -> None:
+    """Refuse null for what has a default, and a section that is no table: one left empty in a file is null as well."""
+    for name, default in defaults.items():
+        section = name.rpartition(".")[0]
+        if section and not isinstance(parsed.get(section), Namespace):
+            raise PiumrError(f"Expected `{section}` to be a table of options, but got {parsed.get(section)!r}.")
+        if default is not None and parsed.get(name) is None:
+            raise PiumrError(f"Expected `{name}` to have a value (by default {default!r}), but got null.")
 
 
 def _explain(error: Exception) -> int:

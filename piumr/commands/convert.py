@@ -27,6 +27,8 @@ def convert(source: Path, target: Path, layout: str = "", labels: Path | None = 
         raise PiumrError(f"Expected `source` to be a file or a folder, but there is no {str(source)!r}.")
     if not 0 < fps < math.inf:
         raise PiumrError(f"Expected `fps` to be positive, but got {fps}.")
+    if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+        raise PiumrError(f"Expected `target` to be outside of `source`, but {str(target)!r} is in {str(source)!r}.")
     if target.suffix in FILES:
         check_out(target, [source] if source.is_file() else [], "target")
     joints = get_layout(layout) if layout else None

@@ -49,7 +49,7 @@ def evaluate(
     out: Path | None = None,
     submission: Path | None = None,
 ) -> int:
-    """Evaluate trained runs: all figures with confidence intervals, and report.html, a page to look at.
+    """Evaluate trained runs: the figures, most with confidence intervals, and report.html, a page to look at.
 
     One run is tested on the test clips it was trained with, or on those of another set with matching classes. Several
     runs with the same test clips are an ensemble: their probabilities are averaged. Several runs with test clips of
@@ -202,7 +202,7 @@ def _show(scored: Scored, costs: Sequence[tuple[str, str]] = ()) -> None:
     for name, value, interval in scored.headline():
         between = "" if interval is None else f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
         table.add_row(name, f"{100 * value:.1f}", between)
-    screen = Console(highlight=False, markup=False, soft_wrap=True)
+    screen = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     screen.print(table)
     for name, cost in costs:
         screen.print(f"{name}: {cost}.")
@@ -246,4 +246,4 @@ def _show_members(evaluation: Evaluation) -> None:
         metrics, streams = member.metrics, " + ".join(member.run.net.config.streams)
         figures = (f"{100 * value:.1f}" for value in (metrics.accuracy, metrics.macro_f1))
         table.add_row(member.run.name, streams, str(metrics.clips), *figures)
-    Console(highlight=False, markup=False, soft_wrap=True).print(table)
+    Console(highlight=False, markup=False, emoji=False, soft_wrap=True).print(table)

@@ -125,6 +125,10 @@ def _train(options: dict[str, Any], resume: bool) -> Run:
             data, config, select, out, console, overwrite, patience=patience, time_limit=limit, resume=resume
         )
     except (MemoryError, RuntimeError) as error:
+        if config.compile and _of_the_compiler(error):
+            raise PiumrError(
+                f"--compile failed, which needs a C++ compiler on a CPU; go without it. ({str(error).splitlines()[0]})"
+            ) from None
         if not out_of_memory(error):
             raise
         model = config.model
@@ -134,12 +138,22 @@ def _train(options: dict[str, Any], resume: bool) -> Run:
         ) from None
 
 
+def _of_the_compiler(error: Exception) -> bool:
+    from torch._dynamo.exc import TorchDynamoException  # seconds to import, and loaded already where it compiled
+
+    return isinstance(error, TorchDynamoException)
+
+
 def _refuse_without_effect(config: TrainConfig, select: str, patience: int) -> None:
     """Refuse options that would change nothing: somebody means something by them."""
     needed = {
         "--patience": (patience and select != "persons", "--select persons"),
         "--init_rate": (config.init is None and config.init_rate != TrainConfig.init_rate, "--init"),
-        "--model.tfam_options": (bool(config.model.tfam_options) and not config.with_tfam, "--method tfam or piumr"),
+        "--model.tfam_options": (
+            # a network to start from brings its own
+            bool(config.model.tfam_options) and not config.with_tfam and config.init is None,
+            "--method tfam or piumr",
+        ),
         "--terms.rival_options": (bool(config.terms.rival_options) and not config.with_rival, "the method of a rival"),
     }
     for name, (given, with_what) in needed.items():

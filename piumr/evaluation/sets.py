@@ -106,7 +106,7 @@ def to_layout(clips: SkeletonSet, layout: Layout) -> tuple[SkeletonSet, str]:
 def choose_clips(run: TrainedRun, declaration: Declaration, table: ClipTable, given: Mapping[str, Any]) -> Chosen:
     """Which clips of a set test a run: those of its own protocol and fold, or of the protocol that the user names.
 
-    Of another set all clips do, if no protocol is named.
+    Of another set, or a part of its own without any clip that it was trained on, all clips do, if no protocol is named.
 
     Args:
         run: the run.
@@ -119,10 +119,11 @@ def choose_clips(run: TrainedRun, declaration: Declaration, table: ClipTable, gi
     """
     own = is_own(run, table) or not set(NAMES_THE_SET) & set(given)
     trained = run.data if own else None
-    if not own and not {"protocol", "fold"} & set(given):
+    apart = own and run.trained is not None and not len(_named(run.trained | run.inherited, table))
+    if (apart or not own) and not {"protocol", "fold"} & set(given):
         everything = np.arange(len(table))
         split = Split("all clips", np.array([], dtype=np.int64), everything, person_disjoint=False)
-        return Chosen(split, "all clips", 1, own, (_of_another_set(run, declaration),))
+        return Chosen(split, "all clips", 1, own, (_none_seen(run) if own else _of_another_set(run, declaration),))
     protocol = given.get("protocol") or (trained.protocol if trained else "") or declaration.protocol
     name = protocol or ("random" if table.persons is None else "person-folds")
     splits = make_splits(table, declaration.protocols, protocol)
@@ -139,9 +140,8 @@ def choose_clips(run: TrainedRun, declaration: Declaration, table: ClipTable, gi
     if same and fold == trained.fold and not run.inherited and not changed:
         return Chosen(split, name, len(splits), own, (*notes, split.note))
     if not len(seen):
-        note = f"None of the clips that {run.name} was trained on is in the set: which persons it knows is not certain."
-        split = replace(split, train=seen, person_disjoint=False, note=note)
-        return Chosen(split, name, len(splits), own, (*notes, note))
+        split = replace(split, train=seen, person_disjoint=False, note=_none_seen(run))
+        return Chosen(split, name, len(splits), own, (*notes, split.note))
     compared = taught_before(table, split, seen, run.name)
     return Chosen(compared, name, len(splits), own, (*notes, compared.note))
 
@@ -235,11 +235,17 @@ def _last(name: str) -> str:
 def is_own(run: TrainedRun, table: ClipTable) -> bool:
     """Whether a set is the one that the run was trained on, or a part of it.
 
-    Most of the run's clips are in it by name, or all of its are the run's and have names of their own.
+    Most of the run's clips are in it by name, or clips have names of their own and all are the run's, or most of those
+    that it was tested on are in it.
     """
     shared = len(_named(run.known, table))
-    whole = shared > 0 and shared >= SHARED * len(run.known)
-    return whole or (shared == len(table) and not any(_NUMBERED.fullmatch(name) for name in table.names))
+    if _most(shared, run.known) or any(_NUMBERED.fullmatch(name) for name in table.names):
+        return _most(shared, run.known)
+    return shared == len(table) or _most(len(_named(run.tested, table)), run.tested)
+
+
+def _most(count: int, names: frozenset[str]) -> bool:
+    return count > 0 and count >= SHARED * len(names)
 
 
 _NUMBERED = re.compile(r"clip \d+")
@@ -311,6 +317,10 @@ def _mask(table: ClipTable, indices: np.ndarray) -> np.ndarray:
     mask = np.zeros(len(table), dtype=bool)
     mask[indices] = True
     return mask
+
+
+def _none_seen(run: TrainedRun) -> str:
+    return f"None of the clips that {run.name} was trained on is in the set: which persons it knows is not certain."
 
 
 def _of_another_set(run: TrainedRun, declaration: Declaration) -> str:

@@ -7,6 +7,7 @@ after V-REx (Krueger et al., "Out-of-Distribution Generalization via Risk Extrap
 the half that lowers the risk of hard groups and leaves out the half that would raise the risk of easy ones.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -135,10 +136,10 @@ class GIRL(nn.Module):
                 "Expected `num_classes` to be at least 2 and `style_features` and `groups` at least 1, but got "
                 f"{num_classes}, {style_features} and {groups}."
             )
-        if beta < 0 or penalty < 0 or tau <= 0 or not 0 <= label_smoothing < 1:
+        if not (0 <= beta < math.inf and 0 <= penalty < math.inf and 0 < tau < math.inf and 0 <= label_smoothing < 1):
             raise PiumrError(
-                "Expected `beta` and `penalty` not to be negative, `tau` to be positive and `label_smoothing` in "
-                f"[0, 1), but got {beta}, {penalty}, {tau} and {label_smoothing}."
+                "Expected `beta` and `penalty` not to be negative, `tau` to be positive, all finite, and "
+                f"`label_smoothing` in [0, 1), but got {beta}, {penalty}, {tau} and {label_smoothing}."
             )
         self.num_classes, self.style_features = num_classes, style_features
         self.beta, self.tau, self.penalty, self.label_smoothing = beta, tau, penalty, label_smoothing

@@ -7,6 +7,8 @@ frames and joints take the place of the two image axes.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -46,8 +48,10 @@ class MixStyle(nn.Module):
 
     def __init__(self, p: float = 0.5, alpha: float = 0.1) -> None:
         super().__init__()
-        if not 0 <= p <= 1 or not alpha > 0:
-            raise PiumrError(f"Expected `p` within 0..1 and `alpha` to be positive, but got {p} and {alpha}.")
+        if not 0 <= p <= 1 or not 0 < alpha < math.inf:
+            raise PiumrError(
+                f"Expected `p` within 0..1 and `alpha` to be finite and positive, but got {p} and {alpha}."
+            )
         self.p, self.alpha = p, alpha
 
     def forward(self, x: Tensor) -> Tensor:

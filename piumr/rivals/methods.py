@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ class ClipLoss(nn.Module):
         if method in RISKS:
             if persons is None or int(persons.min()) < 0:
                 raise PiumrError(f"Expected a set whose persons are known for method {method}.")
-            self.risk = build(RISKS[method], {"ids": persons, **options})
+            self.risk = build(partial(RISKS[method], persons), options)
 
     def forward(self, logits: Tensor, labels: Tensor, persons: Tensor | None, regularise: bool) -> Tensor:
         """Loss of logits (N, K) with labels (N,) and, for methods that are given them, persons (N,)."""

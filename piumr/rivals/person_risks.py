@@ -6,6 +6,8 @@ Krueger et al., "Out-of-Distribution Generalization via Risk Extrapolation", ICM
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +43,7 @@ class GroupDRO(nn.Module):
         step: eta.
 
     Raises:
-        PiumrError: if the step is negative.
+        PiumrError: if the step is negative or infinite.
     """
 
     ids: Tensor
@@ -49,8 +51,8 @@ class GroupDRO(nn.Module):
 
     def __init__(self, ids: Tensor, step: float = 0.01) -> None:
         super().__init__()
-        if step < 0:
-            raise PiumrError(f"Expected `step` not to be negative, but got {step}.")
+        if not 0 <= step < math.inf:
+            raise PiumrError(f"Expected `step` to be finite and not negative, but got {step}.")
         self.step = step
         self.register_buffer("ids", ids)
         self.register_buffer("weights", torch.full((len(ids),), 1 / len(ids)))
@@ -59,8 +61,7 @@ class GroupDRO(nn.Module):
         """Loss of a batch from its clips' losses (N,) and persons (N,); the weights move in training mode."""
         risks, _ = person_risks(losses, persons, self.ids)
         if self.training:
-            grown = self.weights * (self.step * risks.detach()).exp()
-            self.weights.copy_(grown / grown.sum())
+            self.weights.copy_((self.weights.log() + self.step * risks.detach()).softmax(0))
         return (self.weights.clone() * risks).sum()
 
 
@@ -77,15 +78,15 @@ class VREx(nn.Module):
         beta: weight of the variance.
 
     Raises:
-        PiumrError: if beta is negative.
+        PiumrError: if beta is negative or infinite.
     """
 
     ids: Tensor
 
     def __init__(self, ids: Tensor, beta: float = 1.0) -> None:
         super().__init__()
-        if beta < 0:
-            raise PiumrError(f"Expected `beta` not to be negative, but got {beta}.")
+        if not 0 <= beta < math.inf:
+            raise PiumrError(f"Expected `beta` to be finite and not negative, but got {beta}.")
         self.beta = beta
         self.register_buffer("ids", ids)
 

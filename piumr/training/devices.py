@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
 from rich.console import Console
 
 from piumr.errors import PiumrError
@@ -91,6 +91,14 @@ def training_device(config: TrainConfig) -> torch.device:
     if config.processes == 1:
         return torch.device("cuda")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))))
+
+
+def alone_under_srun(config: TrainConfig) -> list[LightningEnvironment]:
+    """What tells Lightning that a training of one process is alone, where ``srun`` runs others beside it."""
+    if config.processes > 1 or not SLURMEnvironment.detect() or os.environ["SLURM_NTASKS"] == "1":
+        return []
+    rank_zero_only.rank = 0  # type: ignore[attr-defined]
+    return [LightningEnvironment()]
 
 
 def trainer_options(config: TrainConfig, device: torch.device) -> dict[str, Any]:

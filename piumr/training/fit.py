@@ -26,7 +26,7 @@ from piumr.rivals.methods import build
 from piumr.training.averaging import MovingAverage
 from piumr.training.checkpointing import FILE, EpochCheckpoint, PlainCheckpointIO, RandomState
 from piumr.training.config import TrainConfig
-from piumr.training.devices import trainer_options
+from piumr.training.devices import alone_under_srun, trainer_options
 from piumr.training.finite import FiniteLoss
 from piumr.training.memory import keep_freed_memory
 from piumr.training.module import ActionModule, ema_decay
@@ -86,7 +86,8 @@ def fit(
         KeyboardInterrupt: on Ctrl-C and on SIGTERM.
     """
     if config.method == "jtt":
-        limits = [callback for callback in callbacks if isinstance(callback, TimeLimit)]
+        # the first training is repeated to go on with the second, which must meet the same clips
+        limits = [c for c in callbacks if isinstance(c, TimeLimit)] if _checkpoint(folder) is None else []
         config, train = _after_a_first_training(store, train, config, names, classes, limits)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     keep_freed_memory()
@@ -146,7 +147,7 @@ def make_trainer(
         max_epochs=epochs,
         gradient_clip_val=config.optim.gradient_clip,
         callbacks=callbacks if folder is None else [*callbacks, EpochCheckpoint(folder)],
-        plugins=[PlainCheckpointIO()],
+        plugins=[PlainCheckpointIO(), *alone_under_srun(config)],
         default_root_dir=folder,
         logger=False if folder is None else TensorBoardLogger(folder, name="", version="tensorboard"),
         enable_checkpointing=folder is not None,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from piumr.data.batches import Batch
 from piumr.girl import GIRL
 from piumr.model import ActionNet
-from piumr.ranks import copy_buffers_from_first
+from piumr.ranks import copy_buffers_from_first, world_size
 from piumr.rivals.methods import ClipLoss, vary_features
 from piumr.training.config import TrainConfig
 from piumr.training.transfer import at_their_rates
@@ -87,7 +87,7 @@ class ActionModule(lightning.LightningModule):
             logs["inconsistency"] = output.inconsistency.detach()
         logs["loss"] = loss.detach()
         logs["accuracy"] = (output.logits.argmax(dim=1) == batch.labels).float().mean()
-        self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(batch.labels), sync_dist=True)
+        self.log_dict(logs, on_step=False, on_epoch=True, batch_size=_share(batch.labels), sync_dist=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -97,7 +97,7 @@ class ActionModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy on clips that are not augmented."""
         hits = (self.net(batch.points, batch.valid).logits.argmax(dim=1) == batch.labels).float()
-        self.log("validation_accuracy", hits.mean(), batch_size=len(hits), sync_dist=True)
+        self.log("validation_accuracy", hits.mean(), batch_size=_share(hits), sync_dist=True)
 
     def configure_gradient_clipping(
         self,
@@ -136,6 +136,11 @@ class ActionModule(lightning.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _share(clips: Tensor) -> int:
+    """Weight of a process's clips in logged means: Lightning averages the weights of all as whole numbers."""
+    return len(clips) * world_size()
 
 
 def ema_decay(ema_epochs: float, steps_per_epoch: int) -> float:

@@ -55,7 +55,7 @@ def select_epochs(
         outcome = fit(
             store,
             train[split.train],
-            replace(config, seed=config.seed + number),
+            replace(config, seed=(config.seed + number) % 2**32),
             validation=train[split.test],
             progress=console,
             names=clips.names,

@@ -9,6 +9,8 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 
+from piumr.ranks import said_by_first
+
 
 class TimeLimit(Timer):
     """Lightning's timer, for all trainings of one command together; at least one batch of each is trained.
@@ -23,8 +25,8 @@ class TimeLimit(Timer):
 
     @property
     def expired(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() >= self._deadline
+        """Whether the time is over, by the first process's clock; all processes must ask equally often."""
+        return said_by_first(time.monotonic() >= self._deadline)
 
     def on_fit_start(self, trainer: lightning.Trainer, *args: Any, **kwargs: Any) -> None:
         """Start whatever the time: a training without a batch has no weights to evaluate."""

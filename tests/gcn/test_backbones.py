@@ -1,5 +1,7 @@
 """Every registered backbone keeps the contract."""
 
+import math
+
 import pytest
 import torch
 
@@ -155,6 +157,12 @@ def test_unknown_backbone_lists_those_there_are():
 def test_wrong_stages_are_refused(name, options, message):
     with pytest.raises(ValueError, match=f"Expected.*{message}"):
         create(name, **options)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.5, math.nan])
+def test_a_dropout_rate_out_of_range_is_refused(name, dropout):
+    with pytest.raises(ValueError, match=r"Expected `dropout` to lie in 0\.\.1"):
+        create(name, dropout=dropout)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sklearn.metrics import (
 )
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from piumr.bootstrap import bootstrap
 from piumr.errors import PiumrError
 from piumr.metrics import BINS, class_figures, evaluate, evaluate_folds, macro_f1, person_accuracy, reliability
 
@@ -113,6 +114,14 @@ def test_figures_are_json():
 
 def test_fewer_than_five_classes():
     assert evaluate(torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])).top5 == 1
+
+
+def test_of_equal_scores_the_first_class_counts_in_all_figures():
+    scores, targets = torch.zeros(4, 8), torch.zeros(4, dtype=torch.int64)
+    assert (evaluate(scores, targets).accuracy, evaluate(scores, targets).top5) == (1, 1)
+    assert (evaluate(scores, targets + 5).accuracy, evaluate(scores, targets + 5).top5) == (0, 0)
+    intervals = bootstrap(scores, targets)
+    assert intervals.top5 == intervals.accuracy == (1, 1)
 
 
 @pytest.mark.parametrize(

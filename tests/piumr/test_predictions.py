@@ -99,6 +99,7 @@ def test_files_of_folds_are_one(tmp_path):
             "line 2: .*`score_4` to be a finite.*'x'",
         ),
         ("clip," + ",".join(f"score_{i}" for i in range(6)) + "\na,1,2,3,4,nan,5\n", "finite number, but got 'nan'"),
+        ("clip," + ",".join(f"score_{i}" for i in range(6)) + "\na,1,2,3,4,1e39,5\n", "line 2: .*finite.*'1e39'"),
         ("clip,predicted,label\na,1,jump\n", "line 2: .*'jump'"),
         ("clip,predicted,body_pred_1\na,1,7\n", "line 2: .*'7'"),
         ("clip,predicted,body_pred_1\na,1,0\nb,1, \n", "line 3: expected `body_pred_1` to be a class, but got ''"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from piumr.data.convert.cache import read_cache, write_cache
@@ -70,7 +71,11 @@ def write_collection(collection: Collection, target: Path, fps: float, source: s
 
 
 def _whole(collection: Collection, source: Path) -> Collection:
-    """Clips that all say the same things of themselves; what only some say is refused."""
+    """Clips with names of their own that all say the same things of themselves; anything else is refused."""
+    for what, names in (("clip", [clip.name for clip in collection.clips]), ("class", collection.class_names or ())):
+        if len(set(names)) < len(names):
+            name, times = Counter(names).most_common(1)[0]
+            raise PiumrError(f"{source}: expected every {what} once, but got {times} called {name[:80]!r}.")
     for key in ("label", "person", "timestamps"):
         lacking = [clip.name for clip in collection.clips if getattr(clip, key) is None]
         if 0 < len(lacking) < len(collection.clips):

@@ -172,6 +172,27 @@ def test_square_brackets_in_a_name_are_text(capfd):
     assert "[/red]a' in [b]" in capfd.readouterr().err
 
 
+def test_colons_in_a_name_are_text(capfd):
+    fail("no file 'rec:100:x'")
+    assert "rec:100:x" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model:\n  # backbone: stgcnpp\n", "`model` to be a table of options, but got None"),
+        ("optim: 3\n", "`optim` to be a table of options, but got 3"),
+        ("terms: []\n", "`terms` to be a table"),
+        ("model:\n  streams: null\n", "`model.streams` to have a value (by default ('joint', 'bone', 'motion'))"),
+        ("seed: null\n", "`seed` to have a value (by default 0), but got null"),
+    ],
+)
+def test_what_a_configuration_leaves_empty_is_named(tmp_path, capfd, text, message):
+    (tmp_path / "config.yaml").write_text(text)
+    assert run("train", "--config", tmp_path / "config.yaml", "--poses", "nowhere") == 2
+    assert message in capfd.readouterr().err
+
+
 def test_a_configuration_that_is_no_text_is_refused(tmp_path, capfd):
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00binary")
     assert run("train", "--config", tmp_path / "config.yaml") == 2

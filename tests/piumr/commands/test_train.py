@@ -243,6 +243,26 @@ def test_options_without_effect_are_refused(tmp_path, capfd, options, named):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_that_starts_from_another_method_can_be_repeated(toy_data, tmp_path):
+    tfam = ("--method=tfam", '--model.tfam_options={"bands": 3}')
+    assert train("--dataset", toy_data, "--optim.epochs=1", *tfam, *TINY, "--out", tmp_path / "first") == 0
+    plain = ("--method=erm", "--optim.epochs=1", "--optim.batch_size=12", "--init", tmp_path / "first")
+    assert train("--dataset", toy_data, *plain, "--out", tmp_path / "second") == 0
+    assert train("--config", tmp_path / "second" / "config.yaml", "--out", tmp_path / "again") == 0
+    assert_same(tmp_path / "second", tmp_path / "again")
+
+
+@pytest.mark.slow
+def test_without_a_compiler_it_says_so_in_one_line(toy_data, tmp_path):
+    environment = {**os.environ, "CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", "from piumr.commands import train; train()", "--dataset", str(toy_data)]
+    command += ["--optim.epochs=1", "--compile", *TINY, "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2, done.stderr
+    assert "error: --compile failed, which needs a C++ compiler" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_jtt_tells_the_epochs_that_it_trains(toy_data, tmp_path):
     options = ("--method=jtt", "--optim.epochs=8", '--terms.rival_options={"factor": 10, "share": 0.25}')
     assert train("--dataset", toy_data, *options, *TINY, "--out", tmp_path / "run") == 0

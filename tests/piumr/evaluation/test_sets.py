@@ -196,6 +196,18 @@ def test_a_part_without_any_clip_that_was_trained_on(recorded, set_writer, toy_s
     assert any("None of the clips that run was trained on is in the set" in note for note in found.scored.notes)
 
 
+@pytest.mark.parametrize("clips_of_others", [0, 1])
+def test_the_held_out_clips_alone_are_all_tested(recorded, set_writer, toy_set, tmp_path, clips_of_others):
+    run, _ = recorded
+    held_out = np.flatnonzero([name.startswith("p0") for name in toy_set.names])
+    part = toy_set.subset(np.append(held_out, np.arange(12, 12 + clips_of_others)))
+    part = replace(part, names=tuple(name if name.startswith("p0") else f"new/{name}s" for name in part.names))
+    found = evaluate_runs([run], {"poses": set_writer(tmp_path / "part", part)})
+    assert set(found.clips.names) == set(part.names)
+    assert found.to_dict()["protocol"] == "all clips"
+    assert any("None of the clips that run was trained on is in the set" in note for note in found.scored.notes)
+
+
 def test_an_old_run_without_predictions_goes_by_its_protocol(run_maker, poses, tmp_path):
     run = run_maker(tmp_path / "run", poses)
     (run / "predictions.csv").unlink()

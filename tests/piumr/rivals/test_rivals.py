@@ -113,6 +113,13 @@ def test_group_dro_follows_its_algorithm():
     np.testing.assert_allclose(dro.weights.numpy(), np.array(list(again.values())) / sum(again.values()), rtol=1e-5)
 
 
+def test_group_dro_bears_a_large_step():
+    dro = GroupDRO(torch.tensor([0, 1]), step=1e4)
+    for _ in range(3):
+        dro(torch.tensor([5.0, 1.0]), torch.tensor([0, 1]))
+    assert dro.weights.tolist() == [1, 0]
+
+
 def test_v_rex_adds_the_variance_of_the_persons_risks():
     losses, persons = torch.tensor([1.0, 3.0, 4.0, 0.5]), torch.tensor([5, 5, 2, 9])
     risks = [2.0, 4.0, 0.5]
@@ -127,6 +134,13 @@ def test_focal_loss_is_weighted_cross_entropy():
     true = logits.softmax(1)[torch.arange(8), targets]
     torch.testing.assert_close(FocalLoss(2.0)(logits, targets), (1 - true) ** 2 * plain)
     torch.testing.assert_close(FocalLoss(0.0)(logits, targets), plain)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_loss_of_a_clip_that_is_certain_has_a_gradient(gamma):
+    logits = torch.tensor([[30.0, 0.0, 0.0]], requires_grad=True)
+    FocalLoss(gamma)(logits, torch.tensor([0])).sum().backward()
+    torch.testing.assert_close(logits.grad, torch.zeros(1, 3))
 
 
 def test_focal_loss_is_not_rounded_where_the_network_is():
@@ -152,10 +166,14 @@ def test_jtt_repeats_the_errors_and_keeps_the_number_of_steps():
     [
         lambda: MixStyle(p=2),
         lambda: MixStyle(alpha=0),
+        lambda: MixStyle(alpha=math.inf),
         lambda: DSU(p=-1),
         lambda: GroupDRO(torch.arange(2), step=-1),
+        lambda: GroupDRO(torch.arange(2), step=math.nan),
         lambda: VREx(torch.arange(2), beta=-1),
+        lambda: VREx(torch.arange(2), beta=math.inf),
         lambda: FocalLoss(-1),
+        lambda: FocalLoss(math.nan),
         lambda: JustTrainTwice(share=0),
         lambda: JustTrainTwice(factor=0.5),
     ],

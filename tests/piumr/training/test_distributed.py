@@ -9,10 +9,31 @@ import sys
 import pytest
 
 from piumr.errors import PiumrError
+from piumr.model import ModelConfig
 from piumr.training.config import OptimConfig, TrainConfig
 from piumr.training.devices import check_launch, is_first_process, trainer_options, training_device
+from piumr.training.fit import fit
 
 SCRIPT = "from piumr.commands import train\ntrain()\n"
+UNEVEN = """
+import json, os
+import numpy as np, torch
+from piumr.data.store import ClipStore
+from piumr.layouts import get_layout
+from piumr.model import ModelConfig
+from piumr.training.config import OptimConfig, TrainConfig
+from piumr.training.fit import fit
+
+layout, n = get_layout("coco-17"), 14
+points = torch.randn(10 * n, 2, 17, generator=torch.Generator().manual_seed(0))
+valid, offsets, labels = torch.ones(10 * n, 17, dtype=torch.bool), 10 * torch.arange(n + 1), torch.arange(n) % 3
+store = ClipStore(points, valid, offsets, labels, torch.zeros(n, dtype=torch.int64), layout, 3, 8)
+model = ModelConfig(backbone_options={"channels": [8, 8], "depths": [1, 1], "strides": [1, 2]}, frames=8)
+config = TrainConfig(method="erm", devices=2, model=model, optim=OptimConfig(epochs=1, batch_size=8))
+history = fit(store, np.arange(9), config, validation=np.arange(9, n)).history
+if os.environ.get("LOCAL_RANK", "0") == "0":
+    print(json.dumps(history[0]))
+"""
 SET = (
     'title = "few"\ncitation = ""\nlicence = ""\nsource = ""\nformat = "synthetic"\nprotocol = "person-folds"\n'
     "[options]\npersons = 3\ntakes = 1\n"
@@ -37,17 +58,17 @@ def folder(tmp_path):
 
 
 def start(folder, *arguments):
-    """A command's exit code and what it printed."""
+    """A command's exit code and what it printed, on standard error and on standard output."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=900
     )
-    return done.returncode, done.stderr
+    return done.returncode, done.stderr, done.stdout
 
 
 @pytest.mark.slow
 def test_two_devices_make_one_run(folder):
-    code, printed = start(folder, "train.py", *TINY, "--select=persons")
+    code, printed, _ = start(folder, "train.py", *TINY, "--select=persons")
     assert code == 0, printed
     assert [path.name for path in (folder / "runs").iterdir()] == ["1"]
     report = json.loads((folder / "runs/1/metrics.json").read_text())
@@ -65,9 +86,41 @@ def test_two_devices_make_one_run(folder):
 
 
 @pytest.mark.slow
+def test_clips_that_cannot_be_shared_evenly_count_once_in_what_is_logged(folder):
+    """Nine clips train in batches of 8 and 1, five validate."""
+    (folder / "uneven.py").write_text(UNEVEN)
+    code, printed, said = start(folder, "uneven.py")
+    assert code == 0, printed
+    logged = json.loads(said)
+    for name, clips in (("accuracy", 9), ("validation_accuracy", 5)):
+        assert logged[name] <= 1
+        assert logged[name] * clips == pytest.approx(round(logged[name] * clips), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_all_processes_know_that_time_is_over(folder):
+    code, printed, _ = start(folder, "train.py", *TINY, "--select=persons", "--optim.epochs=100", "--time-limit=0:0:10")
+    assert code == 2
+    assert printed.count("error: Expected `time_limit` to leave time for --select persons") == 1
+    assert "Traceback" not in printed
+
+
+def test_a_training_of_its_own_beside_others_under_srun(store, split, monkeypatch, tmp_path):
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    monkeypatch.setattr(rank_zero_only, "rank", 2)
+    names = {"NTASKS": "4", "JOB_NAME": "job", "PROCID": "2", "LOCALID": "2", "NODEID": "0", "JOB_ID": "1"}
+    for name, value in names.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    config = TrainConfig(method="erm", model=ModelConfig(frames=8), optim=OptimConfig(epochs=1, batch_size=12))
+    assert fit(store, split.train, config, folder=tmp_path).complete
+    assert list(tmp_path.glob("tensorboard/events*"))
+
+
+@pytest.mark.slow
 def test_torchrun_starts_the_processes_as_well(folder):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "train.py")
-    code, printed = start(folder, *torchrun, *TINY, "--out=run")
+    code, printed, _ = start(folder, *torchrun, *TINY, "--out=run")
     assert code == 0, printed
     assert (folder / "run/model.onnx").is_file()
     assert printed.count("Everything is in run") == 1

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from piumr.model import ModelConfig
 from piumr.training.config import MethodConfig, OptimConfig, TrainConfig
 from piumr.training.fit import fit, make_net, make_trainer, predict
 from piumr.training.module import ActionModule
+from piumr.training.stopping import TimeLimit
 
 SMALL = {"channels": (16, 32, 32), "depths": (1, 1, 1), "strides": (1, 2, 1), "groups": 4}
 CONFIG = TrainConfig(
@@ -114,10 +116,17 @@ def test_jtt_warms_up_and_averages_over_as_many_steps_as_plain_training(store, s
     assert second.ema_epochs == pytest.approx(optim.ema_epochs / 6)
 
 
-def test_a_wrong_option_of_a_rival_is_one_line(store, split):
+def test_jtt_goes_on_with_the_clips_it_began_with_however_little_time_is_left(store, split, tmp_path):
+    options = MethodConfig(rival_options={"share": 0.25, "factor": 3})
+    config = replace(CONFIG, method="jtt", optim=replace(CONFIG.optim, epochs=8), terms=options)
+    whole = fit(store, split.train, config)
+    fit(store, split.train, config, folder=tmp_path, stop_after=1)
+    cut = fit(store, split.train, config, folder=tmp_path, callbacks=[TimeLimit(timedelta(microseconds=1))])
+    assert (cut.epochs, cut.complete) == (whole.epochs, False)
+    assert fit(store, split.train, config, folder=tmp_path).history == whole.history
+
+
+@pytest.mark.parametrize(("method", "options"), [("dsu", {"q": 1}), ("vrex", {"ids": None})])
+def test_a_wrong_option_of_a_rival_is_one_line(store, split, method, options):
     with pytest.raises(PiumrError, match="rival_options"):
-        fit(
-            store,
-            split.train,
-            replace(CONFIG, method="dsu", terms=MethodConfig(rival_options={"q": 1})),
-        )
+        fit(store, split.train, replace(CONFIG, method=method, terms=MethodConfig(rival_options=options)))

@@ -59,6 +59,11 @@ def test_selection_gives_up_when_time_is_over(toy_set, store, split, quiet):
         select_epochs(toy_set, store, split.train, CONFIG, quiet, limit=TimeLimit(timedelta(microseconds=1)))
 
 
+def test_the_largest_seed_selects_epochs_too(toy_set, store, split, quiet):
+    short = replace(CONFIG, seed=2**32 - 1, optim=replace(CONFIG.optim, epochs=1))
+    assert select_epochs(toy_set, store, split.train, short, quiet) == 1
+
+
 def test_epochs_are_not_selected_for_a_method_that_trains_twice(toy_set, store, split, quiet):
     with pytest.raises(PiumrError, match="trains once for --select persons, but got 'jtt'"):
         select_epochs(toy_set, store, split.train, replace(CONFIG, method="jtt"), quiet)

@@ -294,6 +294,14 @@ def test_sources_that_cannot_be_read_are_refused(tmp_path):
     (tmp_path / "poses" / "p0" / "clip0.npz").write_bytes(b"torn")
     with pytest.raises(PiumrError, match=r"clip0\.npz is damaged"):
         read_collection(tmp_path / "poses")
+    for name, changes, message in (
+        ("clips", {"sample_id": np.array(["a", "b", "c", "a"])}, "every clip once, but got 2 called 'a'"),
+        ("classes", {"class_names": np.array(["a", "a"])}, "every class once, but got 2 called 'a'"),
+    ):
+        with np.load(tmp_path / "set.npz") as arrays:
+            np.savez(tmp_path / f"{name}.npz", **{**arrays, **changes})
+        with pytest.raises(PiumrError, match=message):
+            read_collection(tmp_path / f"{name}.npz")
     with pytest.raises(PiumrError, match="its own labels"):
         read_collection(tmp_path / "set.npz", label_file=tmp_path / "labels.csv")
 
