@@ -3,7 +3,8 @@
 One JSON line a training is appended to the results file, with the prediction of every test clip, so every statistic
 can be made again from it; a run can be stopped and started at any time, and what is there is not trained again.
 Persons in a test fold choose nothing: fixed schedule, last weights. Choices are made with ``--inner``, on person folds
-inside the training persons; ``--set`` makes an experiment from any fields of the training's configuration.
+inside the training persons, or on the tasks ``population-N``, synthetic persons of other seeds. ``--set`` makes an
+experiment from any fields of the training's configuration.
 
     python benchmarks/person_independence.py --data ../shared/data/skeletons --out results.jsonl
     python benchmarks/person_independence.py --data ../shared/data/skeletons --out tuning.jsonl --inner --tasks utd
@@ -62,7 +63,8 @@ def main() -> int:
     parts = [table(found), comparison_table(found, arguments.baseline)]
     if not arguments.inner:
         # the other folds' test persons train in the first one, whose training persons --inner compares forms on
-        untouched = [{**row, "folds": 1} for row in sorted(kept, key=_order) if row["fold"] == 0]
+        tested = [row for row in kept if row["fold"] == 0 and not TASKS[row["task"]].development]
+        untouched = [{**row, "folds": 1} for row in sorted(tested, key=_order)]
         parts += ["The first folds' test persons alone, at whom --inner never looks:"]
         parts += [comparison_table(collect(untouched), arguments.baseline)]
     if arguments.persons:
@@ -77,7 +79,9 @@ def _arguments() -> argparse.Namespace:
     names = [*GROUPS, *EXPERIMENTS, FLOOR]
     parser.add_argument("--out", type=Path, required=True, help="results, JSON lines, appended to")
     parser.add_argument("--data", type=Path, help="folder of the real skeleton sets")
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, help="default: all, with --inner those with inner folds")
+    parser.add_argument(
+        "--tasks", nargs="+", choices=TASKS, help="default: all but populations, with --inner those with inner folds"
+    )
     parser.add_argument("--experiments", nargs="*", choices=names, metavar="NAME", help=f"among {', '.join(names)}")
     parser.add_argument(
         "--set", nargs="+", action="append", default=[], metavar="NAME KEY=VALUE", help="an experiment of one's own"
@@ -92,7 +96,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--persons", action="store_true", help="also a table of every task's persons")
     arguments = parser.parse_args()
     if arguments.tasks is None:
-        arguments.tasks = [name for name, task in TASKS.items() if not (arguments.inner and task.second)]
+        tasks = {name: task for name, task in TASKS.items() if not task.development}
+        arguments.tasks = [name for name, task in tasks.items() if not (arguments.inner and task.second)]
     return arguments
 
 

@@ -159,7 +159,7 @@ def table(found: dict[Cell, dict[int, Figures]]) -> str:
 
 
 def comparison_table(found: dict[Cell, dict[int, Figures]], baseline: str = BASELINE) -> str:
-    """Markdown: every experiment against the baseline, pooled over the real tasks, then task by task."""
+    """Markdown: every experiment against the baseline, over the real tasks, over the populations, then one by one."""
     experiments = dict.fromkeys(experiment for _, experiment in found if experiment != baseline)
     tasks = list(dict.fromkeys(task for task, _ in found))
     real = [task for task in tasks if TASKS[task].real]
@@ -167,7 +167,8 @@ def comparison_table(found: dict[Cell, dict[int, Figures]], baseline: str = BASE
         f"| experiment - {baseline} | tasks | persons | points (95 %) | p | worst person |",
         "|---|---|---|---|---|---|",
     ]
-    pools = [real, *([task] for task in tasks)]
+    development = [task for task in tasks if TASKS[task].development]
+    pools = [real, development, *([task] for task in tasks)]
     for experiment in experiments:
         printed = []
         for pool in pools:

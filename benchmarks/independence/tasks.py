@@ -39,7 +39,8 @@ class Task:
             is which half a clip is, its class being known.
         real: the persons are real.
         second: another protocol of a set that is there already, and a costly one. Of the named experiments only our own
-            run on it, and nothing is tuned on it: its training persons are test persons of the first.
+            on it, and nothing is tuned on it: its training persons are test persons of the first.
+        development: a set to choose by, whose test persons are in no table of results.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Task:
     split_by: str = ""
     real: bool = True
     second: bool = False
+    development: bool = False
 
 
 TASKS = {
@@ -88,6 +90,14 @@ TASKS = {
     "synthetic": Task(
         "synthetic persons", "synthetic", None, "unseen-persons", epochs=16, layout="mediapipe-micro", real=False
     ),
+}
+
+# six others of whom train, 24 test: many more than inner folds have
+TASKS |= {
+    f"population-{file.stem}": replace(
+        TASKS["synthetic"], title=f"synthetic persons of seed {file.stem}", dataset=str(file), development=True
+    )
+    for file in sorted(Path(__file__).parents[1].glob("populations/*.toml"))
 }
 
 
@@ -142,8 +152,8 @@ def load_task(name: str, data: Path | None, inner: bool = False) -> TaskData:
         PiumrError: if the set is not there, or the task has no inner folds.
     """
     task = TASKS[name]
-    if inner and task.second:
-        raise PiumrError(f"Expected a task with test persons of its own to tune on, but got {name!r}.")
+    if inner and (task.second or task.development):
+        raise PiumrError(f"Expected a task with test persons that choose nothing for --inner, but got {name!r}.")
     if task.folder is not None and data is None:
         raise PiumrError(f"Expected --data, the folder of the real skeleton sets, for task {name!r}.")
     folder = None if task.folder is None or data is None else data / task.folder

@@ -36,6 +36,7 @@ def test_without_tasks_all_are_meant_that_can_be(monkeypatch):
         monkeypatch.setattr(sys, "argv", ["person_independence.py", "--out", "x", *words])
         asked.append(person_independence._arguments().tasks)
     assert set(asked[0]) - set(asked[1]) == {"utd-loso"}
+    assert "population-1" not in asked[0]
 
 
 def test_a_table_says_what_made_its_trainings():

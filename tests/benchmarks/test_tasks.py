@@ -7,6 +7,7 @@ from independence.tasks import TASKS, inner_splits, load_task
 from independence.training import FLOOR, Job, run, train_one
 
 from piumr.data.clips import ClipTable
+from piumr.data.declaration import load_declaration
 from piumr.data.folds import PersonFolds
 from piumr.errors import PiumrError
 
@@ -58,10 +59,24 @@ def test_prmd_is_scored_within_the_known_movement(skeletons):
 
 
 def test_the_second_protocol_of_a_set_tunes_nothing(skeletons):
-    with pytest.raises(PiumrError, match="test persons of its own"):
+    with pytest.raises(PiumrError, match="choose nothing"):
         load_task("utd-loso", skeletons, inner=True)
     with pytest.raises(PiumrError, match="--data"):
         load_task("utd", None)
+
+
+def test_populations_are_other_persons_than_those_of_the_results():
+    populations = [name for name, task in TASKS.items() if task.development]
+    assert populations == ["population-1", "population-2", "population-3"]
+    declared = [load_declaration(TASKS[name].dataset) for name in populations]
+    seeds = [declaration.format.seed for declaration in (*declared, load_declaration("synthetic"))]
+    assert len(set(seeds)) == 4
+    for declaration in declared:
+        protocol = declaration.protocols["unseen-persons"]
+        assert sorted({*protocol.train, *protocol.test}) == [f"{person:03d}" for person in range(30)]
+        assert len(protocol.train) == 6
+    with pytest.raises(PiumrError, match="choose nothing"):
+        load_task("population-1", None, inner=True)
 
 
 def test_every_task_has_a_budget():
