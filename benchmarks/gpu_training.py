@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--backbone", default="stgcnpp")
-    parser.add_argument("--method", default="piumr")
+    parser.add_argument("--method", default="tfam")
     parser.add_argument("--precision", default="auto", choices=("auto", "32-true", "bf16-mixed"))
     parser.add_argument("--steps", type=int, default=50, help="steps in a round of the parts")
     arguments = parser.parse_args()

@@ -34,7 +34,7 @@ def train(
     protocol: str = "",
     fold: int = 1,
     layout: str = "",
-    method: Method = "piumr",
+    method: Method = "tfam",
     select: Select = "last",
     patience: int = 0,
     out: Path | None = None,
@@ -69,7 +69,8 @@ def train(
         protocol: which clips train and which test; the data set's default if not given.
         fold: which of the protocol's splits, from 1.
         layout: train on some of the joints only, such as mediapipe-micro; the data set's layout if not given.
-        method: erm (plain), tfam (a second look), girl (group-invariant loss) or piumr (both).
+        method: erm (plain), tfam (a second look), girl (group-invariant loss), piumr (both), or a rival: mixstyle, dsu,
+            groupdro, vrex, jtt, focal.
         select: last: a fixed schedule; persons: as many epochs as serve persons left out of training best.
         patience: with --select persons, epochs without a better validation accuracy that end a fold; 0 for none.
         out: run folder; the first free one of runs/1, runs/2, ... if not given.

@@ -13,7 +13,8 @@ from piumr.model import ModelConfig
 
 Method = Literal["erm", "tfam", "girl", "piumr", "mixstyle", "dsu", "groupdro", "vrex", "jtt", "focal"]
 """``erm`` is plain training, ``tfam`` adds TFAM, ``girl`` the loss, ``piumr`` both; the others are
-methods to compare with (:mod:`piumr.rivals`), of which ``groupdro`` and ``vrex`` are told the training persons."""
+methods to compare with (:mod:`piumr.rivals`), of which ``groupdro`` and ``vrex`` are told the training persons. The
+default was chosen on synthetic persons who are in no table of results (docs/method.md)."""
 
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -128,7 +129,7 @@ class TrainConfig:
             needs a C++ compiler on a CPU.
     """
 
-    method: Method = "piumr"
+    method: Method = "tfam"
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     terms: MethodConfig = field(default_factory=MethodConfig)

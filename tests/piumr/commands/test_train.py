@@ -19,6 +19,7 @@ from piumr.training.folder import is_finished
 from piumr.training.module import ActionModule
 
 TINY = (
+    "--method=piumr",
     '--model.backbone_options={"channels": [12, 16], "depths": [1, 1], "strides": [1, 2], "dropout": 0.2}',
     "--model.frames=16",
     "--optim.batch_size=12",
@@ -245,7 +246,7 @@ def test_options_without_effect_are_refused(tmp_path, capfd, options, named):
 
 def test_a_run_that_starts_from_another_method_can_be_repeated(toy_data, tmp_path):
     tfam = ("--method=tfam", '--model.tfam_options={"bands": 3}')
-    assert train("--dataset", toy_data, "--optim.epochs=1", *tfam, *TINY, "--out", tmp_path / "first") == 0
+    assert train("--dataset", toy_data, "--optim.epochs=1", *TINY, *tfam, "--out", tmp_path / "first") == 0
     plain = ("--method=erm", "--optim.epochs=1", "--optim.batch_size=12", "--init", tmp_path / "first")
     assert train("--dataset", toy_data, *plain, "--out", tmp_path / "second") == 0
     assert train("--config", tmp_path / "second" / "config.yaml", "--out", tmp_path / "again") == 0
@@ -265,7 +266,7 @@ def test_without_a_compiler_it_says_so_in_one_line(toy_data, tmp_path):
 
 def test_jtt_tells_the_epochs_that_it_trains(toy_data, tmp_path):
     options = ("--method=jtt", "--optim.epochs=8", '--terms.rival_options={"factor": 10, "share": 0.25}')
-    assert train("--dataset", toy_data, *options, *TINY, "--out", tmp_path / "run") == 0
+    assert train("--dataset", toy_data, *TINY, *options, "--out", tmp_path / "run") == 0
     trained = len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1
     assert report(tmp_path / "run")["epochs"] == trained < 8
 

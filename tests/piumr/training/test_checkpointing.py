@@ -17,6 +17,7 @@ from piumr.training.config import MethodConfig, OptimConfig, TrainConfig
 from piumr.training.fit import fit
 
 CONFIG = TrainConfig(
+    method="piumr",
     model=ModelConfig(
         backbone_options={"channels": (12, 16), "depths": (1, 1), "strides": (1, 2), "dropout": 0.2}, frames=16
     ),

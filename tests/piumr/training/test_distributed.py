@@ -39,6 +39,7 @@ SET = (
     "[options]\npersons = 3\ntakes = 1\n"
 )
 TINY = (
+    "--method=piumr",
     "--dataset=dataset.toml",
     "--layout=mediapipe-micro",
     "--devices=2",

@@ -15,6 +15,7 @@ from piumr.training.fit import fit
 from piumr.training.progress import describe
 
 CONFIG = TrainConfig(
+    method="piumr",
     model=ModelConfig(backbone_options={"channels": (12, 16), "depths": (1, 1), "strides": (1, 2)}, frames=16),
     optim=OptimConfig(epochs=4, batch_size=12, warmup_epochs=1, learning_rate=0.01),
 )

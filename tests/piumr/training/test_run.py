@@ -75,7 +75,7 @@ def test_the_run_folder_holds_everything(finished):
     assert report["versions"]["torch"]
     config = yaml.safe_load((finished.folder / "config.yaml").read_text())
     assert config["optim"]["epochs"] == 30
-    assert config["method"] == "piumr"
+    assert config["method"] == "tfam"
 
 
 def test_metrics_follow_from_the_predictions_file(finished):
