@@ -39,7 +39,7 @@ class Task:
             is which half a clip is, its class being known.
         real: the persons are real.
         second: another protocol of a set that is there already, and a costly one. Of the named experiments only our own
-            on it, and nothing is tuned on it: its training persons are test persons of the first.
+            run on it, and nothing is tuned on it: its training persons are test persons of the first.
         development: a set to choose by, whose test persons are in no table of results.
     """
 
