@@ -62,9 +62,7 @@ def main() -> int:
     found = collect(sorted(kept, key=_order))
     parts = [table(found), comparison_table(found, arguments.baseline)]
     if not arguments.inner:
-        # the other folds' test persons train in the first one, whose training persons --inner compares forms on
-        tested = [row for row in kept if row["fold"] == 0 and not TASKS[row["task"]].development]
-        untouched = [{**row, "folds": 1} for row in sorted(tested, key=_order)]
+        untouched = [{**row, "folds": 1} for row in sorted(filter(_is_untouched, kept), key=_order)]
         parts += ["The first folds' test persons alone, at whom --inner never looks:"]
         parts += [comparison_table(collect(untouched), arguments.baseline)]
     if arguments.persons:
@@ -207,6 +205,16 @@ def _provenance(rows: list[Row]) -> str:
         f"{'this' if row['code'] == code else 'other'} code, torch {row['torch']}, {row['device']}" for row in rows
     )
     return "Trainings: " + "; ".join(f"{count} by {maker}" for maker, count in makers.most_common())
+
+
+def _is_untouched(row: Row) -> bool:
+    """Whether no form was compared on the row's test persons.
+
+    Those of other folds train in the first one, inside whose training persons --inner compares; those of a second
+    protocol train in the first protocol.
+    """
+    task = TASKS[row["task"]]
+    return row["fold"] == 0 and not task.development and not task.second
 
 
 def _order(row: Row) -> tuple[int, int]:

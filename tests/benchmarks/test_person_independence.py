@@ -46,6 +46,12 @@ def test_a_table_says_what_made_its_trainings():
     assert said == "Trainings: 2 by this code, torch 2.1, cpu; 1 by other code, torch 2.0, gpu"
 
 
+def test_untouched_are_the_first_folds_of_first_protocols():
+    rows = [("utd", 0), ("signs", 0), ("signs", 1), ("utd-loso", 0), ("population-1", 0)]
+    untouched = [row for row in rows if person_independence._is_untouched({"task": row[0], "fold": row[1]})]
+    assert untouched == [("utd", 0), ("signs", 0)]
+
+
 def test_rivals_and_ablations_do_not_run_on_a_second_protocol():
     assert not person_independence._belongs("mixstyle", "utd-loso")
     assert not person_independence._belongs("tfam-temporal", "utd-loso")
