@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from piumr.evaluation.result import Evaluation
 from piumr.layouts import Layout
+from piumr.metrics import best_classes
 
 ERRORS = 24
 """Errors that are played, at most."""
@@ -26,6 +27,9 @@ SAME = 2
 
 TYPICAL = 80
 """Classes whose typical clip is played, at most: the worst."""
+
+TOP = 3
+"""Predictions that are named beside a clip, at most."""
 
 FRAMES = 64
 """Frames of a clip that are kept, at most."""
@@ -115,16 +119,17 @@ def _play(evaluation: Evaluation, rows: list[int], frames: int) -> list[dict[str
     )
     seen = mask.cpu().numpy()[:, kept]
     lengths = np.diff(store.offsets.cpu().numpy())[evaluation.rows[rows]]
+    best = best_classes(evaluation.probabilities[rows], TOP)
     found = []
     for i, row in enumerate(rows):
-        best = evaluation.probabilities[row].topk(min(3, len(clips.class_names)))
+        scores = evaluation.probabilities[row]
         found.append(
             {
                 "name": clips.names[row],
                 "person": None if clips.persons is None else clips.persons[row],
                 "label": int(clips.labels[row]),
-                "top": [[c, round(p, 4)] for c, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)],
-                "share": round(float(evaluation.probabilities[row, int(clips.labels[row])]), 4),
+                "top": [[c, round(float(scores[c]), 4)] for c in best[i].tolist()],
+                "share": round(float(scores[int(clips.labels[row])]), 4),
                 "seconds": round(float(lengths[i]) / (evaluation.fps or FPS), 3),
                 "frames": frames,
                 **quantise(points[i], seen[i]),

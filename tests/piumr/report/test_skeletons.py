@@ -43,6 +43,14 @@ def test_skeletons_are_what_the_model_saw(toy_set, evaluation_of):
         assert clip["top"][0][0] == int(evaluation.probabilities[row].argmax())
 
 
+def test_of_classes_of_the_same_score_the_first_is_named_first(toy_set, evaluation_of):
+    names = tuple(f"class {i}" for i in range(20))
+    evaluation = evaluation_of(toy_set, class_names=names, coarse=None, coarse_names=None)
+    level = replace(evaluation, probabilities=torch.full_like(evaluation.probabilities, 1 / 20))
+    for clip in skeletons(level)["played"]:
+        assert clip["top"] == [[0, 0.05], [1, 0.05], [2, 0.05]]
+
+
 def test_a_joint_that_is_lost_for_a_moment_does_not_shrink_the_person():
     rng = np.random.default_rng(0)
     points = rng.uniform(0, 1, (60, 10, 2)).astype(np.float32)
