@@ -86,6 +86,7 @@ class Video:
         try:
             self._stream = _video_stream(self._container, self.path)
             self._first_pts: int | None = None
+            self._orientation: tuple[float, NDArray[np.int32]] | None = None  # a frame's rotation, its display matrix
             self.starts_at = 0.0
         except BaseException:
             self._container.close()
@@ -228,10 +229,12 @@ class Video:
         if max(frame.width * frame.height, width * height) > MAX_PIXELS:
             raise _too_large(self.path, width, height)
         image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height)
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-        if matrix is not None:
-            image = _oriented(image, np.frombuffer(bytes(matrix), dtype=np.int32))
-        return np.ascontiguousarray(image)  # PyAV's rows may be padded
+        if self._orientation is None or self._orientation[0] != frame.rotation:
+            # side data and its frame refer to each other and stay until Python looks for cycles: let it be a small one
+            matrix = frame.reformat(width=16, height=16).side_data.get("DISPLAYMATRIX")
+            numbers = np.array([1, 0, 0, 0, 1]) if matrix is None else np.frombuffer(bytes(matrix), dtype=np.int32)[:5]
+            self._orientation = frame.rotation, numbers
+        return np.ascontiguousarray(_oriented(image, self._orientation[1]))  # PyAV's rows may be padded
 
     def _shown_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height in square pixels, none fewer than there are."""

@@ -1,5 +1,6 @@
 """Frames, times and counts of sound and unsound files; OpenCV, another reader of them, is the oracle for pixels."""
 
+import gc
 import itertools
 import os
 import struct
@@ -139,6 +140,18 @@ def test_turned_and_mirrored_as_a_viewer_shows_it(tmp_path, encode_video, way):
     height, width = frame.shape[:2]
     down, right = (b * x + d * y + height - 1) // 2, (a * x + c * y + width - 1) // 2
     np.testing.assert_array_equal(frame[down, right], plain)
+
+
+def test_frames_do_not_wait_for_the_garbage_collector(tmp_path, encode_video):
+    path = encode_video(tmp_path / "a.mp4", frames=9)
+    gc.collect()
+    gc.disable()
+    try:
+        read(path)
+        held = [thing for thing in gc.get_objects() if isinstance(thing, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert max((frame.width for frame in held), default=0) <= 16
 
 
 @pytest.mark.parametrize(("aspect", "size"), [("4/3", (85, 48)), ("8/9", (64, 54)), ("1/100", (64, 48))])
