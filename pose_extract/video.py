@@ -231,7 +231,7 @@ class Video:
         image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height)
         if self._orientation is None or self._orientation[0] != frame.rotation:
             # side data and its frame refer to each other and stay until Python looks for cycles: let it be a small one
-            matrix = frame.reformat(width=16, height=16).side_data.get("DISPLAYMATRIX")
+            matrix = frame.reformat(16, 16, "rgb24").side_data.get("DISPLAYMATRIX")
             numbers = np.array([1, 0, 0, 0, 1]) if matrix is None else np.frombuffer(bytes(matrix), dtype=np.int32)[:5]
             self._orientation = frame.rotation, numbers
         return np.ascontiguousarray(_oriented(image, self._orientation[1]))  # PyAV's rows may be padded

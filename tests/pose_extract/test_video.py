@@ -142,6 +142,19 @@ def test_turned_and_mirrored_as_a_viewer_shows_it(tmp_path, encode_video, way):
     np.testing.assert_array_equal(frame[down, right], plain)
 
 
+def test_colours_of_a_palette(tmp_path):
+    rng = np.random.default_rng(0)
+    palette, index = rng.integers(0, 256, (256, 4), dtype=np.uint8), rng.integers(0, 256, (48, 64), dtype=np.uint8)
+    palette[:, 0] = 255  # opaque
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("rawvideo", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "pal8"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray((index, palette), format="pal8")))
+        container.mux(stream.encode())
+    _, (frame,), _ = read(tmp_path / "a.avi")
+    np.testing.assert_array_equal(frame, palette[index][..., 1:])
+
+
 def test_frames_do_not_wait_for_the_garbage_collector(tmp_path, encode_video):
     path = encode_video(tmp_path / "a.mp4", frames=9)
     gc.collect()
